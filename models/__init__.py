@@ -1,0 +1,1 @@
+"""What is learned: the only home of River."""

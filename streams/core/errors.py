@@ -1,0 +1,73 @@
+"""Ebbtide's error tree.
+
+::
+
+    EbbtideError                what a user can mend; the command line prints it in one line
+    ├── SettingsError           an unknown or bad setting
+    ├── PolicyError             a policy file that does not hold together
+    ├── InputFileError          an event log that cannot be read
+    ├── OutputFolderError       a result folder that cannot be written or read
+    ├── BrokerError             Kafka is away, refuses, or its topics do not fit
+    │   └── TopicError          a topic is missing, or has the wrong partitions or configuration
+    ├── StateError              stored state that is newer, foreign or damaged
+    └── SnapshotError           a model cut that is foreign, tampered with, or of another feature schema
+
+Everything else that is raised is a bug of ours: it ends the process loudly.
+"""
+
+from __future__ import annotations
+
+
+class EbbtideError(Exception):
+    """Base of every error a user can mend.
+
+    Parameters
+    ----------
+    what
+        What was wrong and where (topic, partition, offset, file, line or setting), one sentence.
+    hint
+        What to do about it, one sentence; may be empty.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, hint: str = "") -> None:
+        super().__init__(f"{what} {hint}".strip())
+        self.what = what
+        self.hint = hint
+
+
+class SettingsError(EbbtideError):
+    """An unknown setting, or one whose value is out of range."""
+
+    exit_code = 2
+
+
+class PolicyError(EbbtideError):
+    """A policy file that cannot be read or does not hold together."""
+
+    exit_code = 2
+
+
+class InputFileError(EbbtideError):
+    """An event log that is missing, unreadable, empty or lacks a required column."""
+
+
+class OutputFolderError(EbbtideError):
+    """A result folder that cannot be written, or is not a finished one."""
+
+
+class BrokerError(EbbtideError):
+    """Kafka is away, refuses us, or answered what we cannot go on from."""
+
+
+class TopicError(BrokerError):
+    """A topic is missing, or has the wrong partition count or configuration."""
+
+
+class StateError(EbbtideError):
+    """Stored state that is newer than this program, foreign, or damaged."""
+
+
+class SnapshotError(EbbtideError):
+    """A model cut that is foreign, tampered with, or of another feature schema."""

@@ -1,0 +1,134 @@
+"""The seams of the engine: what it is given, what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from streams.core.events import Event, Position
+
+
+class Contribution(NamedTuple):
+    """What one feature adds to the logit against the average customer."""
+
+    index: int
+    contribution: float
+    usual: float
+    """The training mean of the feature, in the unit of the feature vector."""
+
+
+class Cut(Protocol):
+    """A frozen model: everything learned up to the end of one event-time day."""
+
+    @property
+    def version(self) -> str:
+        """Name of this cut, a function of its content (repeats on every run over the same log)."""
+
+    @property
+    def day_ms(self) -> int:
+        """The instant up to which labels were learned (a midnight, UTC)."""
+
+    @property
+    def cold_start(self) -> bool:
+        """True until 1,000 labels with both classes were learned: no probability is served."""
+
+    def probability(self, features: Sequence[float]) -> float:
+        """Probability of churn, for one feature vector in catalogue order."""
+
+    def contributions(self, features: Sequence[float], most: int) -> list[Contribution]:
+        """The features that raise the risk most, highest first."""
+
+
+class ChurnScorer(Protocol):
+    """Hands out the cut to score with."""
+
+    def cut_at(self, instant_ms: int) -> tuple[Cut, bool]:
+        """The newest cut at least one hour older than the instant, and whether it is stale.
+
+        Stale: the cut that the instant asks for (the last midnight at least one hour before it) is
+        not there yet. Never stale under ``--clock log``, where the shell waits for it.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One message for the world: ``topic`` without prefix, the CloudEvents id, and the JSON body."""
+
+    topic: str
+    id: str
+    user_id: str
+    as_of_ms: int
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A scheduled score whose label is known: the body for ``training-examples``.
+
+    ``label_ms`` = as_of + horizon orders the learning; ``features`` is None for the three in four
+    that only serve the scorecard.
+    """
+
+    id: str
+    user_id: str
+    user_hash: int
+    as_of_ms: int
+    label_ms: int
+    churned: bool
+    probability: float | None
+    model_version: str
+    cold_start: bool
+    stage: str
+    tier: str | None
+    features: bytes | None
+    """float32, little-endian, in catalogue order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A record that was not accepted: reason code, one plain sentence, where it was."""
+
+    reason: str
+    message: str
+    position: Position
+
+
+@dataclass(slots=True)
+class Facts:
+    """What happened in a step, for metrics; the core never touches a metric object."""
+
+    accepted: int = 0
+    duplicates: int = 0
+    late: int = 0
+    outliers: int = 0
+    unknown_actions: int = 0
+    settled_early: int = 0
+    deadlines_fired: int = 0
+    refolds: int = 0
+    opened: int = 0
+    returned: int = 0
+    churned: int = 0
+    erased: int = 0
+    contradictions: int = 0
+    skipped: int = 0
+    """Records at or below a profile's applied offset: redelivered, already in."""
+    by_input: dict[str, int] = field(default_factory=dict)
+    transitions: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    """(dimension, previous, current) -> how often."""
+    scores: dict[str, int] = field(default_factory=dict)
+    """band, ``cold`` or ``stale`` -> how often."""
+
+
+@dataclass(slots=True)
+class Step:
+    """What one call of the engine gives back."""
+
+    outputs: list[Output] = field(default_factory=list)
+    examples: list[Example] = field(default_factory=list)
+    rejected: list[tuple[Event, Rejection]] = field(default_factory=list)
+    changed: dict[str, None] = field(default_factory=dict)
+    """Users whose stored profile changed, in order of first change."""
+    portraits: dict[str, None] = field(default_factory=dict)
+    """Users whose published portrait changed (a subset of ``changed``, or ended)."""
+    facts: Facts = field(default_factory=Facts)

@@ -1,0 +1,1 @@
+"""The live shell: the only home of Faust and aiokafka."""

@@ -1,0 +1,1 @@
+"""Logs read again: files, topics, the publisher and the offline backfill."""
