@@ -1,0 +1,52 @@
+# Ebbtide. A bare machine needs Python 3.11+, make and a compiler; `make setup` does the rest.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ebbtide-ready
+PORT   ?= 9092
+TESTS  ?= tests
+
+.PHONY: help setup demo test lint format kafka lock
+
+help: ## what there is to make
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make .venv with .venv/bin/ebbtide
+
+$(READY): requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "error: Ebbtide needs Python 3.11 or newer; name one with: make setup PYTHON=python3.11" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+		{ echo "error: no virtual environment could be made; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+demo: setup ## a simulated shop, live in this terminal, for about a minute
+	@$(BIN)/ebbtide demo
+
+test: setup ## every test, against the embedded broker, and Apache Kafka where Java 17 and Maven are found
+	$(BIN)/pytest --numprocesses=auto --dist=loadgroup $(TESTS)
+
+lint: setup ## ruff, mypy --strict and the import arrows
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup ## lay the code out
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+kafka: setup ## one Apache Kafka broker on loopback (PORT=9092), until Ctrl-C
+	@$(BIN)/python -m deploy.kafka.run --port $(PORT)
+
+# Universal: the same files for every platform and Python from 3.11 on. No index is named in them.
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --no-header --annotation-style line
+lock: setup ## pin anew what pyproject.toml asks for
+	$(LOCK) pyproject.toml --extra embedded --output-file requirements.lock
+	$(LOCK) pyproject.toml --extra embedded --extra dev --output-file requirements-dev.lock
