@@ -1,0 +1,257 @@
+"""The local copy of one partition's state: what restarting quickly lives on, and never what is trusted.
+
+The changelog is the truth; a copy says up to which changelog offset it was written and under which writer, in the same
+atomic batch as the values. A restart reads on from there. A copy of another cluster or of another changelog (topics
+can be created anew), one that cannot be opened, or one so old that tombstones may have been compacted away since, is
+thrown away and rebuilt from the changelog.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final, NamedTuple, Protocol
+
+import msgspec
+from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options, Rdict, WriteBatch
+
+from streams.core.errors import StateError
+from streams.live.fence import RESERVED
+
+log = logging.getLogger(__name__)
+
+POSITION_KEY: Final = b"\x00position"
+FORMAT: Final = 1
+MOST_SLOTS: Final = 16
+
+Write = tuple[bytes, bytes | None]
+
+
+class CopyPosition(msgspec.Struct, frozen=True, array_like=True):
+    """How far a copy reaches: last changelog offset, writer of the last fence up to it, wall time of the batch (ms)."""
+
+    offset: int
+    writer: int
+    written_ms: int
+
+
+class Identity(NamedTuple):
+    """Which log a copy was made from."""
+
+    cluster: str
+    changelog: str
+    """Topic id, which changes when a topic of the same name is created anew."""
+
+
+class Store(Protocol):
+    """The state of one partition, by changelog key."""
+
+    position: CopyPosition | None
+    """None in an empty copy."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value last written, None where there is none."""
+
+    def write(self, writes: Iterable[Write], position: CopyPosition) -> None:
+        """Apply writes (None deletes) and the position they reach, all or nothing."""
+
+    def profiles(self) -> Iterator[tuple[bytes, bytes]]:
+        """Every user's key and value, in any order; keys of our own are left out."""
+
+    def close(self) -> None:
+        """Release the folder. The copy stays."""
+
+
+class MemoryStore:
+    """The twin in memory: for tests, and where a restart may read the whole changelog.
+
+    >>> store = MemoryStore()
+    >>> store.write([(b"ann", b"1")], CopyPosition(0, 7, 0))
+    >>> store.get(b"ann"), store.position.offset
+    (b'1', 0)
+    """
+
+    def __init__(self) -> None:
+        self._values: dict[bytes, bytes] = {}
+        self.position: CopyPosition | None = None
+
+    def get(self, key: bytes) -> bytes | None:
+        return self._values.get(key)
+
+    def write(self, writes: Iterable[Write], position: CopyPosition) -> None:
+        for key, value in writes:
+            if value is None:
+                self._values.pop(key, None)
+            else:
+                self._values[key] = value
+        self.position = position
+
+    def profiles(self) -> Iterator[tuple[bytes, bytes]]:
+        return ((key, value) for key, value in list(self._values.items()) if not key.startswith(RESERVED))
+
+    def close(self) -> None:
+        return None
+
+
+class RocksStore:
+    """The copy on disk. Cache and buffers are set, not defaulted: RocksDB's defaults are 2 GiB per partition.
+
+    Parameters
+    ----------
+    folder
+        Its own folder; created where missing.
+    cache_bytes, buffer_bytes
+        Block cache, and write buffer (two are kept).
+    """
+
+    def __init__(self, folder: Path, *, cache_bytes: int = 16 << 20, buffer_bytes: int = 8 << 20) -> None:
+        options = Options(raw_mode=True)
+        options.create_if_missing(True)
+        options.set_write_buffer_size(buffer_bytes)
+        options.set_max_write_buffer_number(2)
+        options.set_max_total_wal_size(4 * buffer_bytes)
+        options.set_compression_type(DBCompressionType.lz4())
+        options.set_max_open_files(128)
+        options.set_keep_log_file_num(2)
+        options.set_max_background_jobs(2)
+        table = BlockBasedOptions()
+        table.set_block_cache(Cache(cache_bytes))
+        table.set_bloom_filter(10.0, False)
+        options.set_block_based_table_factory(table)
+        self._db = Rdict(str(folder), options=options)
+        raw = self._db.get(POSITION_KEY)
+        self.position: CopyPosition | None = (
+            None if raw is None else msgspec.msgpack.decode(raw, type=CopyPosition)
+        )
+
+    def get(self, key: bytes) -> bytes | None:
+        value: bytes | None = self._db.get(key)
+        return value
+
+    def write(self, writes: Iterable[Write], position: CopyPosition) -> None:
+        batch = WriteBatch(raw_mode=True)
+        for key, value in writes:
+            if value is None:
+                batch.delete(key)
+            else:
+                batch.put(key, value)
+        batch.put(POSITION_KEY, msgspec.msgpack.encode(position))
+        self._db.write(batch)
+        self.position = position
+
+    def profiles(self) -> Iterator[tuple[bytes, bytes]]:
+        for key, value in self._db.items():
+            if not key.startswith(RESERVED):
+                yield key, value
+
+    def close(self) -> None:
+        self._db.close()
+
+
+class StoreFolder:
+    """Opens the copies of a worker's partitions under one folder.
+
+    A worker frozen by a debugger still holds the lock of its copy; its successor on the same machine takes the next
+    slot instead of waiting. Any slot will do: each says for itself how far it reaches.
+
+    Parameters
+    ----------
+    root
+        Persistent folder; None keeps state in memory only.
+    identity
+        The log to be continued. A copy of any other is thrown away.
+    oldest_ms
+        Copies last written before this wall time (ms) are thrown away: tombstones newer than they are may be gone.
+    """
+
+    def __init__(self, root: Path | None, identity: Identity, *, oldest_ms: int = 0) -> None:
+        self._root = root
+        self._identity = identity
+        self._oldest_ms = oldest_ms
+
+    def open(self, partition: int) -> Store:
+        """The copy to continue, or an empty one.
+
+        Raises
+        ------
+        StateError
+            When the folder cannot be written or every slot is held by a running process.
+        """
+        if self._root is None:
+            return MemoryStore()
+        for slot in range(MOST_SLOTS):
+            folder = self._root / (f"partition-{partition}" if slot == 0 else f"partition-{partition}.{slot}")
+            try:
+                return self._open(folder)
+            except _Locked:
+                log.warning("%s is held by another process; using the next slot.", folder)
+        raise StateError(
+            f"All {MOST_SLOTS} copies of partition {partition} in {self._root} are held by other processes.",
+            "Stop the old workers, or give this one a state folder of its own.",
+        )
+
+    def _open(self, folder: Path) -> Store:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if self._known(folder) != self._identity:
+                self._start_anew(folder, "it belongs to another log, or to none")
+            store = self._open_database(folder)
+        except OSError as error:
+            raise StateError(
+                f"The state folder {folder} cannot be used: {error.strerror or error}.",
+                "Make it writable, or set another one.",
+            ) from error
+        if store.position is not None and store.position.written_ms < self._oldest_ms:
+            store.close()
+            self._start_anew(folder, "deletions may have been compacted away since it was last written")
+            store = self._open_database(folder)
+        return store
+
+    def _open_database(self, folder: Path) -> RocksStore:
+        try:
+            return RocksStore(folder / "db")
+        except Exception as error:  # rocksdict raises bare Exception, with RocksDB's words
+            if "lock" in str(error).lower():
+                raise _Locked from error
+            log.warning("The copy in %s cannot be opened (%s).", folder, error)
+            self._start_anew(folder, "it is damaged")
+            return RocksStore(folder / "db")
+
+    def _start_anew(self, folder: Path, why: str) -> None:
+        database = folder / "db"
+        if database.exists():
+            _refuse_if_locked(database)
+            log.warning("Throwing away the copy in %s: %s. It is rebuilt from the changelog.", folder, why)
+            shutil.rmtree(database)
+        (folder / "identity.json").write_text(json.dumps({"format": FORMAT, **self._identity._asdict()}) + "\n")
+
+    def _known(self, folder: Path) -> Identity | None:
+        try:
+            stored = json.loads((folder / "identity.json").read_text())
+            return Identity(stored["cluster"], stored["changelog"]) if stored["format"] == FORMAT else None
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return None
+
+
+class _Locked(Exception):
+    """Another process holds this copy."""
+
+
+def _refuse_if_locked(database: Path) -> None:
+    """RocksDB locks a folder through ``LOCK``; deleting under a running process would leave it writing into nothing."""
+    import fcntl
+
+    lock = database / "LOCK"
+    if not lock.exists():
+        return
+    handle = os.open(lock, os.O_RDWR)
+    try:
+        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise _Locked from error
+    finally:
+        os.close(handle)
