@@ -1,0 +1,335 @@
+"""Settings: ``EBBTIDE_*`` variables over ``ebbtide.toml`` over defaults.
+
+Every setting stands once, as a field of :class:`Settings`, with its unit, its limits and its meaning. An unknown name
+or a bad value stops the start with what is allowed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final
+
+from streams.core.errors import SettingsError
+
+PREFIX: Final = "EBBTIDE_"
+TEST_PREFIX: Final = "EBBTIDE_TEST_"
+"""Variables that belong to the tests and are passed over."""
+
+LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+_TOPIC_PART: Final = re.compile(r"[A-Za-z0-9._-]*")
+_BROKER: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:,/]+):([0-9]{1,5})")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What one setting means and allows: the entry of the catalogue behind a field of :class:`Settings`."""
+
+    meaning: str
+    unit: str = ""
+    at_least: float | None = None
+    at_most: float | None = None
+    choices: tuple[str, ...] = ()
+    check: Callable[[Any], bool] = lambda value: True
+    allowed: str = ""
+    """What ``check`` lets pass, in words."""
+
+
+def _brokers(value: str) -> bool:
+    matches = [_BROKER.fullmatch(part.strip()) for part in value.split(",")]
+    return all(match and 0 < int(match[2]) < 65_536 for match in matches)
+
+
+def _topic_part(value: str) -> bool:
+    return bool(_TOPIC_PART.fullmatch(value)) and len(value) <= 100
+
+
+def _named(value: str) -> bool:
+    return bool(value) and _topic_part(value)
+
+
+def _retention(value: int) -> bool:
+    return value == -1 or value >= 1
+
+
+_RETENTION: Final = "a number of days, or -1 to keep for ever"
+
+
+def _setting(default: Any, meaning: str, **limits: Any) -> Any:
+    return field(default=default, metadata={"rule": Rule(meaning, **limits)})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set, with its default. Made by :func:`load_settings`; tests may build one directly."""
+
+    brokers: str = _setting(
+        "127.0.0.1:9092",
+        "Kafka brokers to start from",
+        check=_brokers,
+        allowed="host:port, several separated by commas",
+    )
+    topic_prefix: str = _setting(
+        "",
+        "stands before every topic name, to share a Kafka with others",
+        check=_topic_part,
+        allowed="up to 100 letters, digits, '.', '_' and '-'",
+    )
+    partitions: int = _setting(
+        8,
+        "partitions of inputs, changelog and keyed outputs; cannot change later, so choose more than today needs",
+        at_least=1,
+        at_most=10_000,
+    )
+    replication_factor: int = _setting(
+        1, "copies of every topic; 3 on a real cluster", unit="brokers", at_least=1, at_most=10
+    )
+    group_id: str = _setting(
+        "ebbtide",
+        "consumer group of the workers, and name of their state",
+        check=_named,
+        allowed="1 to 100 letters, digits, '.', '_' and '-'",
+    )
+    state_dir: Path = _setting(Path(".ebbtide/state"), "folder of the local store; rebuilt from the changelog if lost")
+    policy: Path | None = _setting(None, "policy file (TOML); without one the policy that Ebbtide ships")
+    horizon_days: int = _setting(
+        30, "a customer without a purchase for this long after a score has churned", unit="d", at_least=1, at_most=365
+    )
+    session_timeout_s: float = _setting(
+        # Faust was tried with 30 s. A worker put out of the group wrongly costs one rebalance, as the fence makes it
+        # harmless, while after a kill every silent user waits this long: so short, but three heartbeats long.
+        10.0,
+        "a worker silent for this long loses its partitions; also what a start after a kill waits at most",
+        unit="s",
+        at_least=6,
+        at_most=300,
+    )
+    heartbeat_s: float = _setting(
+        3.0, "between two signs of life to the group; at most a third of the session timeout", unit="s", at_least=0.1
+    )
+    request_timeout_s: float = _setting(90.0, "one request to Kafka", unit="s", at_least=1, at_most=600)
+    commit_interval_s: float = _setting(1.0, "between two commits of offsets", unit="s", at_least=0.05, at_most=60)
+    ack_timeout_s: float = _setting(
+        60.0, "an output or changelog record without Kafka's ack for this long ends the worker", unit="s", at_least=1
+    )
+    restore_timeout_s: float = _setting(
+        300.0, "a restore without progress for this long ends the worker", unit="s", at_least=1
+    )
+    grace_minutes: float = _setting(
+        10.0, "how far events may arrive out of order and still count in order", unit="min", at_least=0, at_most=1_440
+    )
+    slice_records: int = _setting(500, "records in one slice, at most, while live", at_least=1, at_most=1_000_000)
+    slice_ms: float = _setting(10.0, "a slice waits this long to fill, at most", unit="ms", at_least=0, at_most=10_000)
+    behind_slice_records: int = _setting(
+        20_000, "records in one slice, at most, while behind", at_least=1, at_most=1_000_000
+    )
+    fetch_bytes: int = _setting(
+        8 * 1024 * 1024, "one fetch of one partition, at most", unit="B", at_least=65_536, at_most=268_435_456
+    )
+    cache_profiles: int = _setting(
+        200_000, "decoded profiles kept in memory per worker, about 4 KB each", at_least=1, at_most=100_000_000
+    )
+    input_retention_days: int = _setting(
+        30,
+        "how long clicks, searches and purchases stay in Kafka, and so how far `replay` reaches back",
+        unit="d",
+        check=_retention,
+        allowed=_RETENTION,
+    )
+    output_retention_days: int = _setting(
+        30,
+        "how long segment changes, risks, late events and dead letters stay in Kafka",
+        unit="d",
+        check=_retention,
+        allowed=_RETENTION,
+    )
+    embedded_trainer: bool = _setting(False, "run the trainer inside the worker's process (small set-ups)")
+    http_host: str = _setting(
+        "127.0.0.1", "address of /metrics, /healthz and /readyz; 0.0.0.0 shows them to the network"
+    )
+    http_port: int = _setting(6066, "port of the same; 0 takes any free one", at_least=0, at_most=65_535)
+    log_level: str = _setting("info", "how much is logged", choices=LOG_LEVELS)
+
+    def __post_init__(self) -> None:
+        for name in CATALOGUE:
+            _check(name, getattr(self, name), name)
+        if self.heartbeat_s * 3 > self.session_timeout_s:
+            raise SettingsError(
+                f"heartbeat_s = {self.heartbeat_s:g} is more than a third of session_timeout_s = "
+                f"{self.session_timeout_s:g}.",
+                "Lower the one or raise the other.",
+            )
+
+    def topic(self, name: str) -> str:
+        """Full name of a topic of the catalogue on this broker.
+
+        >>> Settings(topic_prefix="eu.").topic("clicks")
+        'eu.clicks'
+        """
+        return f"{self.topic_prefix}{name}"
+
+
+_FIELDS: Final[dict[str, Field[Any]]] = {item.name: item for item in fields(Settings)}
+CATALOGUE: Final[dict[str, Rule]] = {name: item.metadata["rule"] for name, item in _FIELDS.items()}
+"""Every setting by name, in the order of the documentation."""
+
+
+def load_settings(environ: Mapping[str, str], toml_path: Path | None = None) -> Settings:
+    """Settings from the environment over a TOML file over the defaults.
+
+    Parameters
+    ----------
+    environ
+        The environment; only ``EBBTIDE_*`` is looked at, ``EBBTIDE_TEST_*`` is left to the tests.
+    toml_path
+        A file with one ``name = value`` a line, or None. Relative paths in it count from the working folder.
+
+    Raises
+    ------
+    SettingsError
+        The file cannot be read, a name is unknown, or a value is not allowed; the message lists what is.
+
+    Examples
+    --------
+    >>> load_settings({"EBBTIDE_PARTITIONS": "16"}).partitions
+    16
+    """
+    given: dict[str, Any] = {}
+    if toml_path is not None:
+        for name, value in _read_toml(toml_path).items():
+            if name not in CATALOGUE:
+                raise _unknown(name, f"in {toml_path}", list(CATALOGUE))
+            where = f"{name} in {toml_path}"
+            given[name] = _from_toml(name, value, where)
+            _check(name, given[name], where)
+    variables = {f"{PREFIX}{name.upper()}": name for name in CATALOGUE}
+    for variable in sorted(environ):
+        if not variable.startswith(PREFIX) or variable.startswith(TEST_PREFIX):
+            continue
+        if variable not in variables:
+            raise _unknown(variable, "in the environment", list(variables))
+        name = variables[variable]
+        given[name] = _from_text(name, environ[variable], variable)
+        _check(name, given[name], variable)
+    return Settings(**given)
+
+
+def settings_table() -> str:
+    """The catalogue as a Markdown table, for the documentation.
+
+    >>> settings_table().splitlines()[0]
+    '| setting | variable | default | unit | meaning |'
+    """
+    lines = ["| setting | variable | default | unit | meaning |", "|---|---|---|---|---|"]
+    for name, rule in CATALOGUE.items():
+        default = _FIELDS[name].default
+        shown = "" if default in (None, "") else str(default).lower() if isinstance(default, bool) else str(default)
+        meaning = f"{rule.meaning} ({', '.join(rule.choices)})" if rule.choices else rule.meaning
+        lines.append(
+            f"| `{name}` | `{PREFIX}{name.upper()}` | {f'`{shown}`' if shown else ''} | {rule.unit} | {meaning} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(
+            f"The settings file {path} cannot be read: {error.strerror}.", "Name another, or none."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"The settings file {path} is not UTF-8 text.", "Save it as UTF-8.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(
+            f"The settings file {path} is not TOML: {error}.", "Write one name = value a line."
+        ) from error
+
+
+def _unknown(given: str, where: str, allowed: list[str]) -> SettingsError:
+    close = difflib.get_close_matches(given, allowed, n=1)
+    meant = f"Did you mean {close[0]}? " if close else ""
+    return SettingsError(f"Unknown setting {given} {where}.", f"{meant}Allowed: {', '.join(allowed)}.")
+
+
+def _kind(name: str) -> str:
+    return str(_FIELDS[name].type)
+
+
+def _from_text(name: str, text: str, where: str) -> Any:
+    kind, text = _kind(name), text.strip()
+    if kind == "bool":
+        words = {
+            "1": True,
+            "true": True,
+            "yes": True,
+            "on": True,
+            "0": False,
+            "false": False,
+            "no": False,
+            "off": False,
+        }
+        if text.lower() not in words:
+            raise _bad(where, text, "true or false")
+        return words[text.lower()]
+    if kind in ("int", "float"):
+        try:
+            return int(text) if kind == "int" else float(text)
+        except ValueError:
+            raise _bad(where, text, _allowed(name)) from None
+    if kind.startswith("Path"):
+        return _path(name, text, where)
+    return text
+
+
+def _from_toml(name: str, value: Any, where: str) -> Any:
+    kind = _kind(name)
+    fits = {
+        "bool": isinstance(value, bool),
+        "int": isinstance(value, int) and not isinstance(value, bool),
+        "float": isinstance(value, int | float) and not isinstance(value, bool),
+    }.get(kind, isinstance(value, str))
+    if not fits:
+        raise _bad(where, value, _allowed(name))
+    if kind == "float":
+        return float(value)
+    return _path(name, value, where) if kind.startswith("Path") else value
+
+
+def _path(name: str, text: str, where: str) -> Path | None:
+    if text:
+        return Path(text)
+    if "None" in _kind(name):
+        return None
+    raise _bad(where, text, "a path")
+
+
+def _check(name: str, value: Any, where: str) -> None:
+    rule = CATALOGUE[name]
+    below = rule.at_least is not None and not value >= rule.at_least  # written so that NaN is below
+    above = rule.at_most is not None and value > rule.at_most
+    outside = bool(rule.choices) and value not in rule.choices
+    if below or above or outside or not rule.check(value):
+        raise _bad(where, value, _allowed(name))
+
+
+def _allowed(name: str) -> str:
+    rule = CATALOGUE[name]
+    if rule.choices:
+        return " or ".join(rule.choices)
+    if rule.allowed:
+        return rule.allowed
+    kind = {"int": "a whole number", "float": "a number", "bool": "true or false"}.get(_kind(name), "text")
+    if rule.at_least is None:
+        return kind
+    if rule.at_most is None:
+        return f"{kind}, {rule.at_least:g} or more"
+    return f"{kind} from {rule.at_least:.15g} to {rule.at_most:.15g}"
+
+
+def _bad(where: str, value: Any, allowed: str) -> SettingsError:
+    return SettingsError(f"{where} = {value!r} is not allowed.", f"Allowed: {allowed}.")
