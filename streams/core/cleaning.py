@@ -142,7 +142,8 @@ def _event(
     session = text_of(get("session_id"), "session_id")
     partition = position.partition
     offset = -1 if from_file else position.offset
-    named = event_id is not None
+    # A file row is named by its place in the file, as `ebbtide publish` names it: the same state either way.
+    named = from_file or event_id is not None
     if event_id is None:
         event_id = record_id
     if kind == _PURCHASE:

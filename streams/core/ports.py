@@ -12,7 +12,7 @@ from streams.core.events import Event, Position
 class Contribution(NamedTuple):
     """What one feature adds to the logit against the average customer."""
 
-    index: int
+    feature: int
     contribution: float
     usual: float
     """The training mean of the feature, in the unit of the feature vector."""
@@ -113,11 +113,17 @@ class Facts:
     contradictions: int = 0
     skipped: int = 0
     """Records at or below a profile's applied offset: redelivered, already in."""
-    by_input: dict[str, int] = field(default_factory=dict)
+    by_input: dict[tuple[int, str], int] = field(default_factory=dict)
+    """(kind, outcome) -> how often; outcomes are accepted, duplicate, rejected, skipped."""
     transitions: dict[tuple[str, str, str], int] = field(default_factory=dict)
     """(dimension, previous, current) -> how often."""
     scores: dict[str, int] = field(default_factory=dict)
     """band, ``cold`` or ``stale`` -> how often."""
+
+
+    def count(self, kind: int, outcome: str) -> None:
+        """Count the outcome of one record."""
+        self.by_input[kind, outcome] = self.by_input.get((kind, outcome), 0) + 1
 
 
 @dataclass(slots=True)

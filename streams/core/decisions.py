@@ -1,0 +1,245 @@
+"""Decisions: what a step of the view means for the world, as messages with ids that repeat.
+
+The view is compared with what the world was last told; each difference is one message. So a correction after disorder
+is an ordinary message, and a repeat after a crash has the id of the first.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+from streams.core.events import DAY_MS, INPUT_TOPICS, MICRO, Event
+from streams.core.features import vector
+from streams.core.fold import Moment
+from streams.core.hashing import output_id
+from streams.core.instants import format_instant
+from streams.core.lifecycle import usual_gap_ms
+from streams.core.policy import BANDS, TIERS, Compiled
+from streams.core.ports import ChurnScorer, Facts, Output
+from streams.core.profile import Profile, Served
+from streams.core.reasons import reasons
+from streams.core.state import PHASES, STAGE_NAMES
+from streams.core.windows import window
+
+SEGMENT_CHANGES: Final = "segment-changes"
+CHURN_RISK: Final = "churn-risk"
+LATE_EVENTS: Final = "late-events"
+MOVED: Final = 0.05
+"""A purchase is told as a new risk if it moves the probability by this much."""
+MODEL_NAME: Final = "churn"
+
+
+class Cause(NamedTuple):
+    """Why something is told: an event, or silence up to a deadline, or a new policy."""
+
+    kind: str
+    id: str
+    event: Event | None
+    at: int
+
+    def body(self) -> dict[str, Any]:
+        """The ``cause`` of a message."""
+        if self.event is not None and self.kind == "event":
+            event = self.event
+            return {"kind": "event", "event_id": event.id, "topic": INPUT_TOPICS[event.kind],
+                    "partition": event.partition, "offset": event.offset}
+        return {"kind": self.kind, "deadline": format_instant(self.at)}
+
+
+def by_event(event: Event) -> Cause:
+    """A cause that came in."""
+    return Cause("event", event.id, event, event.ts)
+
+
+def by_silence(at: int) -> Cause:
+    """A cause that is the absence of events."""
+    return Cause("silence", f"deadline:{at}", None, at)
+
+
+def by_policy(at: int, fingerprint: int) -> Cause:
+    """A cause that is a changed policy."""
+    return Cause("policy", f"policy:{fingerprint:08x}", None, at)
+
+
+def tier_name(tier: int) -> str | None:
+    """The name of a value tier; None for who never bought."""
+    return TIERS[tier] if tier >= 0 else None
+
+
+def band_name(band: int) -> str | None:
+    """The name of a risk band; None before the first probability."""
+    return BANDS[band] if band >= 0 else None
+
+
+def band_of(probability: float, previous: int, policy: Compiled) -> int:
+    """The band of a probability; a band is left downwards only by the hysteresis.
+
+    The previous band is kept while the probability is within ``hysteresis`` below its floor.
+    """
+    band = sum(probability >= floor for floor in policy.band_floors)
+    if band < previous and probability >= policy.band_floors[previous - 1] - policy.hysteresis:
+        return previous
+    return band
+
+
+class Decider:
+    """Turns steps of a view into messages.
+
+    Parameters
+    ----------
+    policy, horizon_days
+        As the engine has them.
+    mode
+        ``live`` under the wall clock, ``replay`` where the log decides alone.
+    """
+
+    __slots__ = ("horizon_days", "mode", "policy")
+
+    def __init__(self, policy: Compiled, horizon_days: int, mode: str) -> None:
+        self.policy = policy
+        self.horizon_days = horizon_days
+        self.mode = mode
+
+    def _body(self, profile: Profile, as_of: int) -> dict[str, Any]:
+        delivery = profile.delivery
+        delivery.seq += 1
+        return {"user_id": profile.user_id, "as_of": format_instant(as_of), "seq": delivery.seq, "mode": self.mode}
+
+    def begin(self, profile: Profile, cause: Cause, at: int) -> None:
+        """A new version of the portrait, whatever else is told of it."""
+        delivery = profile.delivery
+        delivery.seq += 1
+        delivery.as_of = max(at, delivery.as_of)
+        delivery.cause = cause.id
+
+    def segments(self, profile: Profile, cause: Cause, at: int, rule: str, outputs: list[Output], facts: Facts) -> None:
+        """Tell stage and tier where they differ from what was told."""
+        view, delivery = profile.view, profile.delivery
+        if view.stage != delivery.stage:
+            previous = STAGE_NAMES[delivery.stage] if delivery.stage >= 0 else None
+            delivery.stage = view.stage
+            self._change(profile, cause, at, "lifecycle", previous, STAGE_NAMES[view.stage], view.since, rule,
+                         self._evidence(profile, at), outputs, facts)
+        if view.tier != delivery.tier:
+            before = tier_name(delivery.tier)
+            delivery.tier = view.tier
+            self._change(profile, cause, at, "value_tier", before, tier_name(view.tier), at,
+                         "sum of R, F and M", self._value_evidence(profile, at), outputs, facts)
+
+    def _change(
+        self, profile: Profile, cause: Cause, at: int, dimension: str, previous: str | None, current: str | None,
+        since: int, rule: str, evidence: dict[str, Any], outputs: list[Output], facts: Facts, version: str = "",
+    ) -> None:
+        body = self._body(profile, at)
+        body |= {
+            "dimension": dimension, "previous": previous, "current": current, "phase": PHASES[profile.view.stage],
+            "since": format_instant(since), "cause": cause.body(), "rule": rule, "policy_version": self.policy.version,
+            "evidence": evidence,
+        }
+        key = output_id(profile.user_id, dimension, cause.id, str(previous), str(current), version)
+        outputs.append(Output(SEGMENT_CHANGES, key, profile.user_id, at, body))
+        change = (dimension, previous or "none", current or "none")
+        facts.transitions[change] = facts.transitions.get(change, 0) + 1
+
+    def _evidence(self, profile: Profile, at: int) -> dict[str, Any]:
+        view = profile.view
+        evidence: dict[str, Any] = {
+            "orders": view.orders, "orders_365d": view.orders_365d, "active_days": view.active_days,
+            "clicks_30d": 0, "searches_30d": 0,
+        }
+        month = window(view, at, 30)
+        evidence["clicks_30d"], evidence["searches_30d"] = month.clicks, month.searches
+        if view.orders:
+            evidence["days_since_last_order"] = round((at - view.last_order) / DAY_MS, 3)
+            evidence["usual_gap_days"] = round(usual_gap_ms(view, self.policy) / DAY_MS, 3)
+        else:
+            evidence["days_silent"] = round((at - view.active_at) / DAY_MS, 3)
+        return evidence
+
+    def _value_evidence(self, profile: Profile, at: int) -> dict[str, Any]:
+        view = profile.view
+        evidence: dict[str, Any] = {
+            "rfm": rfm_text(view.rfm), "orders_365d": view.orders_365d, "net_spend_365d": view.amount_365d / MICRO,
+        }
+        if view.orders:
+            evidence["days_since_last_order"] = round((at - view.last_order) / DAY_MS, 3)
+        return evidence
+
+    # -- risk --------------------------------------------------------------------------------------------------------
+
+    def score(
+        self, profile: Profile, cause: Cause, at: int, features: list[float] | None, model: ChurnScorer,
+        outputs: list[Output], facts: Facts, *, scheduled: bool,
+    ) -> None:
+        """Score a customer as of an instant and tell it where DESIGN says so."""
+        view, delivery = profile.view, profile.delivery
+        cut, stale = model.cut_at(at)
+        if features is None:
+            features = vector(view, at, self.policy)
+        cold = cut.cold_start
+        probability = None if cold else cut.probability(features)
+        previous = delivery.band
+        band = previous if probability is None else band_of(probability, previous, self.policy)
+        if scheduled:
+            delivery.served[at] = Served(probability, cut.version, cold)
+            facts.opened += 1
+        told = delivery.probability
+        moved = probability is not None and (told is None or abs(probability - told) >= MOVED)
+        if not (scheduled or delivery.scored_at < 0 or moved or band != previous):
+            return
+        label = "cold" if cold else band_name(band) or "none"
+        facts.scores[label] = facts.scores.get(label, 0) + 1
+        if stale:
+            facts.scores["stale"] = facts.scores.get("stale", 0) + 1
+        body = self._body(profile, at)
+        body |= {
+            "probability": probability, "horizon_days": self.horizon_days,
+            "band": None if cold else band_name(band), "previous_band": band_name(previous), "scheduled": scheduled,
+            "cold_start": cold, "stale_model": stale, "model": {"name": MODEL_NAME, "version": cut.version},
+            "reasons": [] if cold else reasons(cut, features),
+        }
+        if cold:
+            # The simple rule customers are ranked by until there is a model: silence against the usual gap.
+            gap = usual_gap_ms(view, self.policy)
+            body["rank_score"] = round((at - view.last_order) / (gap + DAY_MS), 6)
+        asked = "scheduled" if scheduled else "event"
+        key = output_id(profile.user_id, CHURN_RISK, cause.id, asked, str(at), cut.version)
+        outputs.append(Output(CHURN_RISK, key, profile.user_id, at, body))
+        delivery.scored_at = at
+        delivery.version = cut.version
+        if probability is not None:
+            delivery.probability = probability
+        if band != previous:
+            delivery.band = band
+            self._change(profile, cause, at, "risk_band", band_name(previous), band_name(band), at,
+                         "probability of churn", {"probability": probability, "horizon_days": self.horizon_days,
+                                                  "model_version": cut.version}, outputs, facts, cut.version)
+
+    def moment(
+        self, profile: Profile, moment: Moment, model: ChurnScorer, outputs: list[Output], facts: Facts
+    ) -> None:
+        """Tell what one deadline of the view did."""
+        cause = by_silence(moment.at)
+        facts.deadlines_fired += 1
+        view, delivery = profile.view, profile.delivery
+        if not moment.scheduled and view.stage == delivery.stage and view.tier == delivery.tier:
+            return
+        self.begin(profile, cause, moment.at)
+        self.segments(profile, cause, moment.at, moment.rule, outputs, facts)
+        if moment.scheduled:
+            self.score(profile, cause, moment.at, moment.features, model, outputs, facts, scheduled=True)
+
+    def late(self, profile: Profile, event: Event, watermark: int, event_body: dict[str, Any]) -> Output:
+        """The copy of an event that came after its instant was settled."""
+        body = self._body(profile, event.ts)
+        body |= {
+            "late_by_ms": watermark - event.ts, "watermark": format_instant(watermark), "event": event_body,
+            "source": {"topic": INPUT_TOPICS[event.kind], "partition": event.partition, "offset": event.offset},
+        }
+        return Output(LATE_EVENTS, output_id(profile.user_id, LATE_EVENTS, event.id, "", "", ""),
+                      profile.user_id, event.ts, body)
+
+
+def rfm_text(rfm: int) -> str | None:
+    """R, F and M as the three digits people write; None for who never bought."""
+    return f"{rfm:03d}" if rfm else None

@@ -1,0 +1,463 @@
+"""The engine: events and silence in, decisions out. The same for live, replay, backfill, tests and benchmarks.
+
+One :class:`PartitionEngine` holds one partition: its log time, its deadline queues and a cache of decoded profiles. It
+does no IO and reads no clock; every decision is made per event and per deadline, so no batch border shows in the
+result. The caller stores what :meth:`PartitionEngine.encoded` gives for the users in ``Step.changed``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, Protocol
+
+from streams.core import decisions
+from streams.core.deadlines import DeadlineQueue
+from streams.core.decisions import Cause, Decider, by_event, by_policy
+from streams.core.events import DAY_MS, INPUT_TOPICS, MINUTE_MS, Event, Kind, Position
+from streams.core.fold import Fold, Moment
+from streams.core.hashing import output_id
+from streams.core.instants import format_instant
+from streams.core.lifecycle import evaluate
+from streams.core.messages import event_body
+from streams.core.policy import Compiled, Policy
+from streams.core.portrait import portrait
+from streams.core.ports import ChurnScorer, Example, Facts, Output, Rejection, Step
+from streams.core.profile import MAX_OPEN, Delivery, Profile, decode_profile, read_header
+from streams.core.state import FAR, NO_TIME, STAGE_NAMES, Observation, decode_state, encode_state
+
+GRACE_MS: Final = 10 * MINUTE_MS
+MANY_OPEN: Final = 16
+TOO_LATE_MS: Final = 365 * DAY_MS
+
+
+class ProfileStore(Protocol):
+    """Where stored profiles are read from."""
+
+    def get(self, user_id: str, /) -> bytes | None:
+        """What was last stored for a user."""
+
+
+class PartitionEngine:
+    """The engine of one partition.
+
+    Parameters
+    ----------
+    policy
+        Every limit the engine decides by.
+    store
+        Read when a user is not in the cache.
+    horizon_days
+        H of the churn label, in days.
+    mode
+        ``live`` (wall clock) or ``replay`` (the log decides alone); goes into every message.
+    partition
+        Number of the partition, goes into training examples.
+    grace_ms
+        How far W stays behind the newest event time.
+    cache_profiles
+        Decoded profiles to keep; None for all of them (backfill keeps its state in memory anyway).
+    """
+
+    def __init__(
+        self, policy: Policy, store: ProfileStore | Mapping[str, bytes], *, horizon_days: int, mode: str,
+        partition: int = 0, grace_ms: int = GRACE_MS, cache_profiles: int | None = None,
+    ) -> None:
+        self.policy = Compiled(policy)
+        self.partition = partition
+        self.grace_ms = grace_ms
+        self.mode = mode
+        self.watermark = NO_TIME
+        self.newest = NO_TIME
+        self.clock = NO_TIME
+        """Deadlines at or before it have fired into the views."""
+        self.epochs = [0, 0, 0]
+        """Epoch of each input topic; an applied offset of another epoch says nothing."""
+        self.stages: Counter[str] = Counter()
+        """Users per stage."""
+        self._store = store
+        self._fold = Fold(self.policy, horizon_days * DAY_MS)
+        self._decider = Decider(self.policy, horizon_days, mode)
+        self._silence = DeadlineQueue()
+        self._maturity = DeadlineQueue()
+        self._cache: dict[str, Profile] = {}
+        self._cache_profiles = cache_profiles
+        self._unpolicied: set[str] = set()
+        # Forgotten in the present step: their stored value is void although the caller has yet to delete it.
+        self._gone: set[str] = set()
+
+    # -- what goes in ------------------------------------------------------------------------------------------------
+
+    def process(self, events: Iterable[Event], model: ChurnScorer, *, head_bound: int | None = None) -> Step:
+        """Apply events in merge order.
+
+        Parameters
+        ----------
+        events
+            Clean events; their instants need not ascend.
+        model
+            Hands out the cut to score with.
+        head_bound
+            Instant of the oldest record that waits in an undrained input: W stays the grace behind it.
+        """
+        step = self._begin()
+        for event in events:
+            ts = event.ts
+            if ts > self.newest:
+                self._silence_until(ts - 1, model, step)
+                self.newest = ts
+            bound = self.newest if head_bound is None or head_bound > self.newest else head_bound
+            if bound - self.grace_ms > self.watermark:
+                self._raise_watermark(bound - self.grace_ms, model, step)
+            self._event(event, model, step)
+        self._trim(step)
+        return step
+
+    def advance(self, clock_ms: int, model: ChurnScorer, *, watermark: int | None = None) -> Step:
+        """Let silence pass.
+
+        Parameters
+        ----------
+        clock_ms
+            Deadlines at or before this instant fire into the views.
+        watermark
+            Where the log itself is known to have moved on without us: the new W.
+        """
+        step = self._begin()
+        self._silence_until(clock_ms, model, step)
+        if watermark is not None:
+            self.newest = max(self.newest, watermark)
+            if watermark > self.watermark:
+                self._raise_watermark(watermark, model, step)
+        self._trim(step)
+        return step
+
+    def restore(self, user_id: str, value: bytes) -> None:
+        """Take note of a stored profile at start, from its header alone."""
+        header = read_header(value)
+        self.stages[STAGE_NAMES[header.stage]] += 1
+        if header.policy != self.policy.fingerprint:
+            self._unpolicied.add(user_id)
+            self._silence.file(user_id, NO_TIME)
+        else:
+            self._silence.file(user_id, header.silence_at)
+        self._maturity.file(user_id, header.maturity_at)
+
+    # -- what comes out ----------------------------------------------------------------------------------------------
+
+    def encoded(self, user_id: str, writer: int = 0) -> bytes | None:
+        """The value to store for a user; None for one who is forgotten."""
+        profile = self._find(user_id)
+        return None if profile is None else profile.encode(writer, self.policy.fingerprint)
+
+    def portrait(self, user_id: str) -> Output | None:
+        """The ``user-profiles`` message of a user as of its last change; None for one who is forgotten."""
+        profile = self._find(user_id)
+        return None if profile is None else portrait(profile, self.mode)
+
+    def settled(self, user_id: str) -> bytes | None:
+        """The settled state of a user as of W, byte for byte a function of the log."""
+        profile = self._find(user_id)
+        if profile is None:
+            return None
+        profile.settle(self._fold, self.watermark - 1)
+        return profile.settled
+
+    def pending(self, user_id: str) -> int:
+        """Scheduled scores of a user that wait for their label."""
+        profile = self._find(user_id)
+        return 0 if profile is None else len(profile.delivery.served)
+
+    def users(self) -> Iterable[str]:
+        """Users in the cache (all of them where the cache is unbounded)."""
+        return self._cache.keys()
+
+    def score_now(self, user_id: str, at: int, model: ChurnScorer) -> list[Output]:
+        """Score a customer as of an instant whatever the schedule; nothing of it is remembered."""
+        profile = self._find(user_id)
+        if profile is None or not profile.view.orders:
+            return []
+        cause = Cause("silence", f"asked:{at}", None, at)
+        kept = profile.delivery
+        profile.delivery = Delivery(seq=kept.seq, band=kept.band)
+        outputs: list[Output] = []
+        self._decider.score(profile, cause, at, None, model, outputs, Facts(), scheduled=False)
+        profile.delivery = kept
+        return [output for output in outputs if output.topic == decisions.CHURN_RISK]
+
+    def last_order(self, user_id: str) -> int:
+        """Instant of a user's last order; -1 for who never bought."""
+        profile = self._find(user_id)
+        return NO_TIME if profile is None else profile.view.last_order
+
+    # -- events ------------------------------------------------------------------------------------------------------
+
+    def _event(self, event: Event, model: ChurnScorer, step: Step) -> None:
+        facts, user_id = step.facts, event.user_id
+        profile = self._find(user_id) or self._fresh(user_id)
+        if event.offset >= 0:
+            epoch = self.epochs[event.kind]
+            applied = profile.applied[event.kind]
+            if applied[0] == epoch and event.offset <= applied[1]:
+                facts.skipped += 1
+                facts.count(event.kind, "skipped")
+                return
+            profile.applied[event.kind] = (epoch, event.offset)
+            step.changed[user_id] = None
+        if event.named and profile.knows(event):
+            facts.duplicates += 1
+            facts.count(event.kind, "duplicate")
+            return
+        if event.ts < self.watermark - TOO_LATE_MS:
+            message = (f"the event is of {format_instant(event.ts)}, "
+                       f"more than 365 d before {format_instant(self.watermark)}")
+            where = Position(INPUT_TOPICS[event.kind], event.partition, event.offset)
+            step.rejected.append((event, Rejection("too_late", message, where)))
+            facts.count(event.kind, "rejected")
+            self._forget_if_empty(profile, step)
+            return
+        facts.accepted += 1
+        facts.count(event.kind, "accepted")
+        if event.kind == Kind.PURCHASE and not event.lines:
+            self._forget_if_empty(profile, step)
+            return
+        if event.kind == Kind.PURCHASE:
+            facts.outliers += self._outliers(event)
+        step.changed[user_id] = None
+        step.portraits[user_id] = None
+        before = profile.view.stage if profile.view.since >= 0 else None
+        if profile.is_late(event, self.watermark):
+            self._late(profile, event, model, step)
+        else:
+            if profile.open and profile.open[-1].ts < self.watermark:
+                self._settle(profile, step)
+            if profile.follows(event):
+                self._follow(profile, event, model, step)
+            else:
+                self._refold(profile, event, model, step)
+            if len(profile.open) > MAX_OPEN and len(profile.open) % (MAX_OPEN // 2) == 0 \
+                    and profile.open_size() > MAX_OPEN:
+                facts.settled_early += profile.settle_early(self._fold, MAX_OPEN // 2)
+        self._restage(before, profile)
+        self._silence.file(user_id, profile.view.next_at)
+        if len(profile.open) > MANY_OPEN:
+            # A long invoice is not carried along until the next visit: it settles as soon as W lets it.
+            self._maturity.file(user_id, profile.open[-1].ts)
+        elif profile.view.pending or before is None:
+            self._maturity.file(user_id, self._maturity_at(profile))
+
+    def _follow(self, profile: Profile, event: Event, model: ChurnScorer, step: Step) -> None:
+        view, ts = profile.view, event.ts
+        if view.next_at < ts:
+            self._fold.advance(view, ts - 1, profile.user_hash, self._teller(profile, model, step))
+        rule, opened = self._fold.apply(view, event, profile.user_hash)
+        profile.open.append(event)
+        self._tell(profile, by_event(event), ts, rule, opened, model, step)
+
+    def _refold(self, profile: Profile, event: Event, model: ChurnScorer, step: Step) -> None:
+        profile.insert(event)
+        self._fold_again(profile, by_event(event), bool(event.lines), model, step)
+
+    def _late(self, profile: Profile, event: Event, model: ChurnScorer, step: Step) -> None:
+        self._settle(profile, step)
+        fold = self._fold
+        state = decode_state(profile.settled)
+        fold.apply_late(state, event, profile.user_hash, profile.settled_through)
+        profile.settled = encode_state(state)
+        step.facts.late += 1
+        since, due = state.last_churned
+        if since < event.ts <= due and any(line.quantity > 0 for line in event.lines):
+            step.facts.contradictions += 1
+        self._fold_again(profile, by_event(event), bool(event.lines), model, step)
+        step.outputs.append(self._decider.late(profile, event, self.watermark, event_body(event)))
+
+    def _fold_again(self, profile: Profile, cause: Cause, money: bool, model: ChurnScorer, step: Step) -> None:
+        """Make the view anew after disorder, and tell what is different now."""
+        step.facts.refolds += 1
+        unserved: list[Moment] = []
+
+        def told(moment: Moment) -> None:
+            if moment.scheduled and moment.at not in served:
+                unserved.append(moment)
+
+        served = profile.delivery.served
+        profile.refold(self._fold, max(self.clock, profile.view.fired), told)
+        view = profile.view
+        waiting = {observation.as_of for observation in view.pending}
+        for as_of in [as_of for as_of in served if as_of not in waiting]:
+            del served[as_of]
+            step.facts.erased += 1
+        at = max(view.through, profile.delivery.as_of)
+        self._tell(profile, cause, at, "the order of events was corrected", False, model, step)
+        for moment in unserved:
+            self._decider.score(profile, decisions.by_silence(moment.at), moment.at, moment.features, model,
+                                step.outputs, step.facts, scheduled=True)
+        if money and view.orders and not unserved:
+            self._decider.score(profile, cause, at, None, model, step.outputs, step.facts, scheduled=False)
+
+    def _tell(
+        self, profile: Profile, cause: Cause, at: int, rule: str, opened: bool, model: ChurnScorer, step: Step
+    ) -> None:
+        decider = self._decider
+        decider.begin(profile, cause, at)
+        view, delivery = profile.view, profile.delivery
+        if view.stage != delivery.stage or view.tier != delivery.tier:
+            decider.segments(profile, cause, at, rule, step.outputs, step.facts)
+        if opened:
+            decider.score(profile, cause, at, None, model, step.outputs, step.facts, scheduled=False)
+
+    def _teller(self, profile: Profile, model: ChurnScorer, step: Step) -> Callable[[Moment], None]:
+        def told(moment: Moment) -> None:
+            self._decider.moment(profile, moment, model, step.outputs, step.facts)
+
+        return told
+
+    def _outliers(self, event: Event) -> int:
+        limit = self.policy.line_value
+        return sum(line.price is not None and abs(line.price * line.quantity) > limit for line in event.lines)
+
+    # -- time --------------------------------------------------------------------------------------------------------
+
+    def _silence_until(self, clock: int, model: ChurnScorer, step: Step) -> None:
+        """Fire the deadlines of every view at or before an instant."""
+        if clock <= self.clock:
+            return
+        while (entry := self._silence.pop(clock)) is not None:
+            at, user_id = entry
+            profile = self._find(user_id)
+            if profile is None:
+                continue
+            before = profile.view.stage
+            if user_id in self._unpolicied:
+                self._new_policy(profile, model, step)
+            view = profile.view
+            while view.next_at <= at:
+                self._fold.advance(view, view.next_at, profile.user_hash, self._teller(profile, model, step))
+                step.changed[user_id] = None
+                step.portraits[user_id] = None
+            if profile.open and profile.open[-1].ts < self.watermark:
+                self._settle(profile, step)
+            self._restage(before, profile)
+            self._silence.file(user_id, view.next_at)
+            self._maturity.file(user_id, self._maturity_at(profile))
+        self.clock = clock
+
+    def _raise_watermark(self, watermark: int, model: ChurnScorer, step: Step) -> None:
+        """Move W on and release what it decides: labels, and profiles silent for too long."""
+        # Views first: a profile settles only as far as its view has gone.
+        self._silence_until(watermark - 1, model, step)
+        self.watermark = watermark
+        while (entry := self._maturity.pop(watermark - 1)) is not None:
+            _, user_id = entry
+            profile = self._find(user_id)
+            if profile is None:
+                continue
+            self._settle(profile, step)
+            step.changed[user_id] = None
+            if self._forget_at(profile) <= watermark - 1 and not profile.open:
+                self._erase(profile, step)
+            else:
+                self._maturity.file(user_id, max(self._maturity_at(profile), watermark))
+
+    def _settle(self, profile: Profile, step: Step) -> None:
+        for observation in profile.settle(self._fold, self.watermark - 1):
+            self._label(profile, observation, step)
+
+    def _label(self, profile: Profile, observation: Observation, step: Step) -> None:
+        served = profile.delivery.served.pop(observation.as_of, None)
+        if served is None:
+            return
+        if observation.returned:
+            step.facts.returned += 1
+        else:
+            step.facts.churned += 1
+        as_of = observation.as_of
+        step.examples.append(Example(
+            id=output_id(profile.user_id, "example", str(as_of)),
+            user_id=profile.user_id, user_hash=profile.user_hash, as_of_ms=as_of, label_ms=observation.due,
+            churned=not observation.returned, probability=served.probability, model_version=served.version,
+            cold_start=served.cold_start, stage=STAGE_NAMES[observation.stage],
+            tier=decisions.tier_name(observation.tier), features=observation.features,
+        ))
+
+    def _maturity_at(self, profile: Profile) -> int:
+        return min(profile.maturity_at, self._forget_at(profile))
+
+    def _forget_at(self, profile: Profile) -> int:
+        view = profile.view
+        return FAR if view.active_at < 0 else view.active_at + self.policy.forget_ms
+
+    def _erase(self, profile: Profile, step: Step) -> None:
+        user_id = profile.user_id
+        step.facts.erased += len(profile.delivery.served)
+        self.stages[STAGE_NAMES[profile.view.stage]] -= 1
+        self._cache.pop(user_id, None)
+        self._gone.add(user_id)
+        self._silence.drop(user_id)
+        self._maturity.drop(user_id)
+        step.changed[user_id] = None
+        step.portraits[user_id] = None
+
+    # -- policy ------------------------------------------------------------------------------------------------------
+
+    def _new_policy(self, profile: Profile, model: ChurnScorer, step: Step) -> None:
+        """Bring a profile of another policy over; only what is different now is told."""
+        self._unpolicied.discard(profile.user_id)
+        fold = self._fold
+        state = decode_state(profile.settled)
+        if state.since >= 0:
+            evaluate(state, max(state.through, profile.settled_through), self.policy)
+            fold.plan(state, state.through, profile.user_hash)
+            profile.settled = encode_state(state)
+        profile.refold(fold, max(self.clock, profile.view.fired))
+        at = max(self.clock, profile.delivery.as_of)
+        cause = by_policy(at, self.policy.fingerprint)
+        self._tell(profile, cause, at, f"policy {self.policy.version}", False, model, step)
+        step.changed[profile.user_id] = None
+        step.portraits[profile.user_id] = None
+
+    # -- the cache ---------------------------------------------------------------------------------------------------
+
+    def _find(self, user_id: str) -> Profile | None:
+        profile = self._cache.get(user_id)
+        if profile is None and user_id not in self._gone:
+            value = self._store.get(user_id)
+            if value is not None:
+                profile = decode_profile(user_id, value, self._fold)
+                self._cache[user_id] = profile
+        return profile
+
+    def _fresh(self, user_id: str) -> Profile:
+        profile = Profile(user_id)
+        self._gone.discard(user_id)
+        self._cache[user_id] = profile
+        return profile
+
+    def _restage(self, before: int | None, profile: Profile) -> None:
+        after = profile.view.stage
+        if before != after:
+            if before is not None:
+                self.stages[STAGE_NAMES[before]] -= 1
+            self.stages[STAGE_NAMES[after]] += 1
+
+    def _forget_if_empty(self, profile: Profile, step: Step) -> None:
+        """A user whose only record was rejected is no user."""
+        if profile.delivery.stage < 0:
+            self._cache.pop(profile.user_id, None)
+            self._gone.add(profile.user_id)
+            step.changed.pop(profile.user_id, None)
+
+    def _begin(self) -> Step:
+        self._gone.clear()
+        return Step()
+
+    def _trim(self, step: Step) -> None:
+        """Let the cache go back to its size; what this step changed stays, for the caller has yet to store it."""
+        limit = self._cache_profiles
+        if limit is None or len(self._cache) <= limit:
+            return
+        for user_id in list(self._cache):
+            if len(self._cache) <= limit:
+                return
+            if user_id not in step.changed:
+                del self._cache[user_id]

@@ -1,0 +1,384 @@
+"""The fold: one event, or one deadline, onto a state. The only arithmetic there is, live and offline.
+
+Events are folded in (ts, kind, id) order and a deadline after the events of its own instant. The caller keeps that
+order; :mod:`streams.core.profile` is the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from streams.core.events import DAY_MS, HOUR_MS, MINUTE_MS, Event, Kind
+from streams.core.features import packed, vector
+from streams.core.hashing import mixed, stable_hash
+from streams.core.lifecycle import evaluate, next_change
+from streams.core.policy import Compiled
+from streams.core.state import (
+    AMOUNT,
+    CARTS,
+    CLICKED,
+    CLICKS,
+    DAY,
+    FAR,
+    IDS_HORIZON_MS,
+    MAX_IDS,
+    MAX_ORDERS,
+    MAX_PURCHASE_DAYS,
+    NO_TIME,
+    ORDERS,
+    SEARCHED,
+    SEARCHES,
+    Observation,
+    Order,
+    Stage,
+    State,
+)
+from streams.core.windows import add, roll, tile
+
+WEEK_HOURS: Final = 168
+SAMPLE_ONE_IN: Final = 4
+SESSION_GAP_MS: Final = 30 * MINUTE_MS
+"""Without a session_id a session ends after half an hour of silence."""
+_CART, _FAVOURITE, _SHARE, _REVIEW, _SEARCH_CLICK = 2, 3, 4, 5, 7
+_ENGAGING: Final = frozenset({_CART, _FAVOURITE, _SHARE, _REVIEW})
+_INTEREST: Final = {_CART: 3_000, _FAVOURITE: 2_000, _SEARCH_CLICK: 2_000}
+_BOUGHT: Final = 5_000
+_MAX_INTERESTS: Final = 12
+_HALF_LIFE_DAYS: Final = 30
+_DECAY: Final = tuple(round((1 << 32) * 0.5 ** (days / _HALF_LIFE_DAYS)) for days in range(10 * _HALF_LIFE_DAYS))
+"""What a weight keeps after so many days, in units of 2**-32: integers, so sums never depend on a rounding mode."""
+
+
+class Moment:
+    """What a deadline did: the instant, the rule of the stage, and the scheduled score if it was one."""
+
+    __slots__ = ("at", "features", "rule", "scheduled")
+
+    def __init__(self, at: int, rule: str, scheduled: bool, features: list[float] | None) -> None:
+        self.at = at
+        self.rule = rule
+        self.scheduled = scheduled
+        self.features = features
+
+
+class Fold:
+    """Applies events and deadlines to states under one policy, horizon and score schedule.
+
+    Parameters
+    ----------
+    policy
+        The compiled policy.
+    horizon_ms
+        H: how long after a score its label is decided.
+    """
+
+    __slots__ = ("horizon_ms", "policy")
+
+    def __init__(self, policy: Compiled, horizon_ms: int) -> None:
+        self.policy = policy
+        self.horizon_ms = horizon_ms
+
+    # -- events ------------------------------------------------------------------------------------------------------
+
+    def apply(self, state: State, event: Event, user_hash: int) -> tuple[str, bool]:
+        """Fold an event; all deadlines before it have fired.
+
+        Returns
+        -------
+        tuple
+            The rule of the stage as of the event, and whether it opened an order.
+        """
+        ts = event.ts
+        state.through = max(state.through, ts)
+        roll(state, ts)
+        if event.named:
+            remember_id(state, stable_hash(event.id), ts)
+        if state.first_seen < 0:
+            state.first_seen = ts
+            state.active_at = ts
+        opened = False
+        recheck = state.since < 0
+        if event.kind == Kind.PURCHASE:
+            bought, opened = self._purchase(state, event, ts, user_hash)
+            recheck = True
+            if bought:
+                self._activity(state, event, ts)
+        else:
+            before = (state.engaged, state.active_days)
+            self._activity(state, event, ts)
+            if event.kind == Kind.CLICK:
+                self._click(state, event, ts)
+            else:
+                state.searches += 1
+                add(state, ts, SEARCHES, 1)
+                if event.category:
+                    interest(state, event.category, 1_000, ts)
+            recheck = recheck or (
+                not state.orders and (before != (state.engaged, state.active_days) or state.stage == Stage.DORMANT)
+            )
+        rule = ""
+        if recheck:
+            rule = evaluate(state, ts, self.policy, ordered=opened)
+        # A deadline of this very instant stays: it fires after the events of its instant.
+        if recheck or state.next_at > state.score_at >= ts:
+            self.plan(state, ts - 1, user_hash)
+        return rule, opened
+
+    def apply_late(self, state: State, event: Event, user_hash: int, settled_through: int) -> None:
+        """Add an event that came after its instant was settled: totals and tiles, no label that was decided.
+
+        The state is brought up to what is settled, so no past decision is made again.
+        """
+        ts = event.ts
+        active_at, fresh = state.active_at, state.since < 0
+        state.through = max(state.through, settled_through, ts)
+        if event.named:
+            remember_id(state, stable_hash(event.id), ts)
+        if state.first_seen < 0:
+            state.first_seen = state.active_at = ts
+        if event.kind == Kind.PURCHASE:
+            bought, _ = self._purchase(state, event, ts, user_hash)
+            if bought:
+                self._seen(state, event.kind, ts)
+        else:
+            self._seen(state, event.kind, ts)
+            if event.kind == Kind.CLICK:
+                self._click(state, event, ts)
+            else:
+                state.searches += 1
+                add(state, ts, SEARCHES, 1)
+        state.active_at = max(active_at, ts)
+        roll(state, state.through)
+        if fresh or event.kind == Kind.PURCHASE or not state.orders:
+            evaluate(state, state.through, self.policy, ordered=False)
+        self.plan(state, state.through, user_hash)
+
+    def _seen(self, state: State, kind: int, ts: int) -> None:
+        if state.first[kind] < 0 or ts < state.first[kind]:
+            state.first[kind] = ts
+        state.last[kind] = max(state.last[kind], ts)
+        state.first_seen = min(state.first_seen, ts)
+
+    def _activity(self, state: State, event: Event, ts: int) -> None:
+        kind = event.kind
+        if state.first[kind] < 0:
+            state.first[kind] = ts
+        state.last[kind] = ts
+        day = ts // DAY_MS
+        if state.active_days == 0 or state.active_at // DAY_MS != day:
+            state.active_days += 1
+        if kind != Kind.PURCHASE:
+            self._session(state, event, ts)
+        state.active_at = ts
+        if ts <= state.score_until:
+            state.score_until = ts + self.policy.scores_stop_ms
+        state.hour_counts[ts // HOUR_MS % 24] += 1
+
+    def _session(self, state: State, event: Event, ts: int) -> None:
+        if state.engaged:
+            return
+        if event.session_id is not None:
+            session = stable_hash(event.session_id)
+            fresh = session != state.session
+        else:
+            session = 0
+            fresh = state.session != 0 or ts - state.active_at > SESSION_GAP_MS
+        if fresh:
+            state.session = session
+            state.session_seen = 0
+        state.session_seen |= SEARCHED if event.kind == Kind.SEARCH else CLICKED
+        if state.session_seen == SEARCHED | CLICKED:
+            state.engaged = True
+
+    def _click(self, state: State, event: Event, ts: int) -> None:
+        state.clicks += 1
+        add(state, ts, CLICKS, 1)
+        action = event.action
+        if action in _ENGAGING:
+            state.engaged = True
+            if action == _CART:
+                state.carts += 1
+                add(state, ts, CARTS, 1)
+        if event.category:
+            interest(state, event.category, _INTEREST.get(action, 1_000), ts)
+
+    # -- purchases ---------------------------------------------------------------------------------------------------
+
+    def _purchase(self, state: State, event: Event, ts: int, user_hash: int) -> tuple[bool, bool]:
+        limit = self.policy.line_value
+        bought = False
+        gross = returned = 0
+        for line in event.lines:
+            value = 0 if line.price is None else line.price * line.quantity
+            if value > limit or value < -limit:
+                value = 0
+            if line.quantity > 0:
+                bought = True
+                state.lines += 1
+                gross += value
+                if line.category:
+                    interest(state, line.category, _BOUGHT, ts)
+            else:
+                returned -= value
+        opened = self._order(state, event, ts, gross, user_hash) if bought else False
+        net = gross - returned
+        if net:
+            add(state, ts, AMOUNT, net)
+            state.amount += net
+        if returned or (event.lines and not bought):
+            state.refunds += 1
+            state.refunded += returned
+            if event.refund_of is not None:
+                self._take_back(state, stable_hash(f"o:{event.refund_of}"), returned)
+        return bought, opened
+
+    def _order(self, state: State, event: Event, ts: int, gross: int, user_hash: int) -> bool:
+        for observation in state.pending:
+            if observation.as_of < ts <= observation.due:
+                observation.returned = True
+        key = stable_hash(event.order_key)
+        for order in reversed(state.recent_orders):
+            if order.key == key:
+                order.amount += gross
+                order.ts = max(order.ts, ts)
+                state.last_order = max(state.last_order, ts)
+                return False
+        day = ts // DAY_MS
+        insert_order(state, Order(key, ts, gross, day))
+        state.orders += 1
+        add(state, ts, ORDERS, 1)
+        if state.first_order < 0 or ts < state.first_order:
+            state.first_order = ts
+        state.last_order = max(state.last_order, ts)
+        note_purchase_day(state, day)
+        state.score_until = max(state.score_until, ts + self.policy.scores_stop_ms)
+        if state.score_at == FAR:
+            # A slot at this very instant counts: the score is taken after the events of its instant.
+            state.score_at = next_slot(state.through - 1, user_hash)
+        return True
+
+    def _take_back(self, state: State, key: int, returned: int) -> None:
+        """A full refund that names its order undoes the order; a partial one only lowers its money."""
+        order = next((one for one in state.recent_orders if one.key == key), None)
+        if order is None:
+            return
+        whole = order.amount
+        order.amount -= returned
+        if whole <= 0 or order.amount > 0:
+            return
+        state.recent_orders.remove(order)
+        state.orders -= 1
+        if order.day > state.through // DAY_MS - 365:
+            tile(state.days, order.day)[ORDERS] -= 1
+            state.orders_365d -= 1
+        hour = order.ts // HOUR_MS
+        for row in state.hours:
+            if row[DAY] == hour and row[ORDERS]:
+                row[ORDERS] -= 1
+        if not any(other.day == order.day for other in state.recent_orders) and order.day in state.purchase_days:
+            state.purchase_days.remove(order.day)
+            state.purchase_days_total -= 1
+        if state.recent_orders:
+            state.last_order = max(other.ts for other in state.recent_orders)
+        if not state.orders:
+            state.last_order = NO_TIME
+            state.first_order = NO_TIME
+            state.score_at = FAR
+            state.engaged = True
+
+    # -- deadlines ---------------------------------------------------------------------------------------------------
+
+    def advance(
+        self, state: State, through: int, user_hash: int, told: Callable[[Moment], None] | None = None
+    ) -> None:
+        """Fire every deadline at or before ``through``, in order; ``told`` hears of each one."""
+        while state.next_at <= through:
+            moment = self._fire(state, state.next_at, user_hash, told is not None)
+            if told is not None:
+                told(moment)
+
+    def _fire(self, state: State, at: int, user_hash: int, serving: bool) -> Moment:
+        state.through = state.fired = at
+        roll(state, at)
+        rule = evaluate(state, at, self.policy)
+        scheduled = at == state.score_at
+        features: list[float] | None = None
+        if scheduled:
+            sampled = mixed(user_hash, at // HOUR_MS) % SAMPLE_ONE_IN == 0
+            if serving or sampled:
+                features = vector(state, at, self.policy)
+            state.pending.append(Observation(
+                at, at + self.horizon_ms, False, state.stage, state.tier,
+                packed(features) if sampled and features is not None else None,
+            ))
+        self.plan(state, at, user_hash)
+        return Moment(at, rule, scheduled, features)
+
+    def plan(self, state: State, after: int, user_hash: int) -> None:
+        """Say at which instant after ``after`` silence next changes something."""
+        if state.score_at <= after:
+            state.score_at = next_slot(after, user_hash)
+        # Silent for too long: no score until a purchase moves score_until on.
+        scored = state.score_at if state.score_at <= state.score_until else FAR
+        change = next_change(state, after, self.policy)
+        state.next_at = change if change < scored else scored
+
+
+def next_slot(after: int, user_hash: int) -> int:
+    """The user's next weekly score after an instant: a whole hour of the week, by hash."""
+    hour = after // HOUR_MS + 1
+    return (hour + (user_hash - hour) % WEEK_HOURS) * HOUR_MS
+
+
+def remember_id(state: State, hashed: int, ts: int) -> None:
+    """Keep an event_id for a day, among the newest 32."""
+    ids = state.ids
+    oldest = state.through - IDS_HORIZON_MS
+    if ts >= oldest:
+        ids[hashed] = ts
+    while ids and (len(ids) > MAX_IDS or ids[next(iter(ids))] < oldest):
+        del ids[next(iter(ids))]
+
+
+def insert_order(state: State, order: Order) -> None:
+    """Keep the newest 32 orders, oldest first."""
+    orders = state.recent_orders
+    at = len(orders)
+    while at and orders[at - 1].ts > order.ts:
+        at -= 1
+    orders.insert(at, order)
+    if len(orders) > MAX_ORDERS:
+        orders.pop(0)
+
+
+def note_purchase_day(state: State, day: int) -> None:
+    """Keep the last 13 distinct purchase days (12 gaps), oldest first."""
+    days = state.purchase_days
+    if days and day == days[-1]:
+        return
+    if day in days:
+        return
+    state.purchase_days_total += 1
+    at = len(days)
+    while at and days[at - 1] > day:
+        at -= 1
+    days.insert(at, day)
+    if len(days) > MAX_PURCHASE_DAYS:
+        days.pop(0)
+
+
+def interest(state: State, category: str, weight: int, ts: int) -> None:
+    """Add to a decayed interest; once a day all fade by a half-life of 30 days and the weakest go."""
+    day = ts // DAY_MS
+    passed = day - state.interests_day
+    if passed > 0:
+        kept = _DECAY[passed] if passed < len(_DECAY) else 0
+        faded = [(name, value * kept >> 32) for name, value in state.interests.items()]
+        if len(faded) > _MAX_INTERESTS:
+            strongest = sorted(faded, key=lambda pair: (-pair[1], pair[0]))[:_MAX_INTERESTS]
+            names = {name for name, _ in strongest}
+            faded = [pair for pair in faded if pair[0] in names]
+        state.interests = {name: value for name, value in faded if value}
+        state.interests_day = day
+    state.interests[category] = state.interests.get(category, 0) + weight

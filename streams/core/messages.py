@@ -1,0 +1,241 @@
+"""The bodies of every output topic, as types: the source of the JSON Schemas and of what tests hold messages against.
+
+The engine builds plain dicts, which is what the JSON codec is fastest with; :func:`schema_of` and the contract tests
+keep the two in step.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import Any, Final, Literal
+
+import msgspec
+
+from streams.core.events import ACTIONS, INPUT_TOPICS, MICRO, Event, Kind
+from streams.core.instants import format_instant
+from streams.core.ports import Example
+
+
+class Body(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What every output says."""
+
+    user_id: str
+    as_of: str
+    seq: int
+    mode: Literal["live", "replay"]
+
+
+class CauseBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Why a segment changed: an event with its position, or a deadline."""
+
+    kind: Literal["event", "silence", "policy"]
+    event_id: str | None = None
+    topic: str | None = None
+    partition: int | None = None
+    offset: int | None = None
+    deadline: str | None = None
+
+
+class SegmentChange(Body):
+    """Topic ``segment-changes``."""
+
+    dimension: Literal["lifecycle", "value_tier", "risk_band"]
+    previous: str | None
+    current: str | None
+    phase: Literal["acquisition", "activation", "growth", "maturity", "churn"]
+    since: str
+    cause: CauseBody
+    rule: str
+    policy_version: str
+    evidence: dict[str, float | int | str | None]
+
+
+class ModelRef(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Which model scored."""
+
+    name: str
+    version: str
+
+
+class Reason(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """One feature that raises the risk."""
+
+    feature: str
+    value: float
+    usual: float
+    contribution: float
+    text: str
+
+
+class ChurnRisk(Body):
+    """Topic ``churn-risk``. ``probability`` and ``band`` are null while ``cold_start``; then ``rank_score`` ranks."""
+
+    probability: float | None
+    horizon_days: int
+    band: Literal["low", "medium", "high", "critical"] | None
+    previous_band: Literal["low", "medium", "high", "critical"] | None
+    scheduled: bool
+    cold_start: bool
+    stale_model: bool
+    model: ModelRef
+    reasons: list[Reason]
+    rank_score: float | msgspec.UnsetType = msgspec.UNSET
+
+
+class Totals(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Since ever; ``amount`` is net of ``refunded``."""
+
+    clicks: int
+    searches: int
+    orders: int
+    lines: int
+    amount: float
+    refunded: float
+
+
+class WindowSums(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """One window as of ``as_of``; ``amount`` is net."""
+
+    clicks: int
+    searches: int
+    orders: int
+    amount: float
+
+
+class Lifecycle(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Stage, its phase, and since when."""
+
+    stage: str
+    phase: str
+    since: str | None
+
+
+class Value(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Value tier and the three RFM digits; null for who never bought."""
+
+    tier: Literal["bronze", "silver", "gold", "platinum"] | None
+    rfm: str | None
+
+
+class Risk(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The last risk told."""
+
+    probability: float | None
+    band: Literal["low", "medium", "high", "critical"] | None
+    as_of: str
+    model_version: str
+
+
+class Interest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A category and its share of the user's present interest."""
+
+    category: str
+    weight: float
+
+
+class UserProfile(Body):
+    """Topic ``user-profiles`` (compacted)."""
+
+    first_seen_at: str | None
+    last_seen_at: str | None
+    first_order_at: str | None
+    last_order_at: str | None
+    totals: Totals
+    windows: dict[str, WindowSums]
+    lifecycle: Lifecycle
+    value: Value
+    risk: Risk | None
+    interests: list[Interest]
+
+
+class SourceBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Where a record was read."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class LateEvent(Body):
+    """Topic ``late-events``."""
+
+    late_by_ms: int
+    watermark: str
+    event: dict[str, Any]
+    source: SourceBody
+
+
+class TrainingExample(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Topic ``training-examples``: a scheduled score whose label is known. ``features`` is base64 of float32, LE."""
+
+    type: Literal["example"]
+    id: str
+    user_id: str
+    user_hash: int
+    as_of: str
+    label_at: str
+    churned: Literal[0, 1]
+    probability: float | None
+    model_version: str
+    cold_start: bool
+    stage: str
+    tier: str | None
+    partition: int
+    features: str | None
+    schema: str
+    horizon_days: int
+
+
+BODIES: Final[dict[str, type[msgspec.Struct]]] = {
+    "segment-changes": SegmentChange,
+    "churn-risk": ChurnRisk,
+    "user-profiles": UserProfile,
+    "late-events": LateEvent,
+    "training-examples": TrainingExample,
+}
+
+
+def schema_of(topic: str) -> dict[str, Any]:
+    """The JSON Schema (2020-12) of an output topic's body."""
+    return msgspec.json.schema(BODIES[topic])
+
+
+def example_body(example: Example, partition: int, schema: str, horizon_days: int) -> dict[str, Any]:
+    """The ``training-examples`` body of a labelled score."""
+    return {
+        "type": "example", "id": example.id, "user_id": example.user_id, "user_hash": example.user_hash,
+        "as_of": format_instant(example.as_of_ms), "label_at": format_instant(example.label_ms),
+        "churned": int(example.churned), "probability": example.probability, "model_version": example.model_version,
+        "cold_start": example.cold_start, "stage": example.stage, "tier": example.tier, "partition": partition,
+        "features": None if example.features is None else b64encode(example.features).decode("ascii"),
+        "schema": schema, "horizon_days": horizon_days,
+    }
+
+
+def mark_body(
+    partition: int, partitions: int, watermark: int, *, drained: bool, clock: str, until: int | None
+) -> dict[str, Any]:
+    """The ``training-examples`` mark: every example of this partition with a label before W was sent."""
+    return {"type": "mark", "partition": partition, "partitions": partitions, "watermark": watermark,
+            "drained": drained, "clock": clock, "until": until}
+
+
+def event_body(event: Event) -> dict[str, Any]:
+    """A clean event in the words of the input topics; what is unknown is left out."""
+    body: dict[str, Any] = {
+        "type": INPUT_TOPICS[event.kind], "event_id": event.id, "user_id": event.user_id,
+        "ts": format_instant(event.ts),
+    }
+    if event.kind == Kind.CLICK:
+        body["action"] = ACTIONS[event.action]
+    optional = {"item_id": event.item_id, "category": event.category, "query": event.query,
+                "session_id": event.session_id, "refund_of": event.refund_of,
+                "price": None if event.price is None else event.price / MICRO}
+    body |= {name: value for name, value in optional.items() if value is not None}
+    if event.lines:
+        body["lines"] = [
+            {"item_id": line.item_id, "category": line.category, "brand": line.brand,
+             "price": None if line.price is None else line.price / MICRO, "quantity": line.quantity}
+            for line in event.lines
+        ]
+    return body

@@ -1,0 +1,64 @@
+"""The portrait: what ``user-profiles`` and ``profiles.jsonl`` say about a user, as of its last change."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from streams.core.decisions import band_name, rfm_text, tier_name
+from streams.core.events import MICRO
+from streams.core.hashing import output_id
+from streams.core.instants import format_instant
+from streams.core.ports import Output
+from streams.core.profile import Profile
+from streams.core.state import NO_TIME, PHASES, STAGE_NAMES
+from streams.core.windows import Sums, last_hours, window
+
+USER_PROFILES: Final = "user-profiles"
+_TOP_INTERESTS: Final = 5
+
+
+def _instant(ms: int) -> str | None:
+    return None if ms == NO_TIME else format_instant(ms)
+
+
+def _window(sums: Sums) -> dict[str, Any]:
+    return {"clicks": sums.clicks, "searches": sums.searches, "orders": sums.orders, "amount": sums.amount / MICRO}
+
+
+def portrait(profile: Profile, mode: str) -> Output:
+    """The message for a user. Amounts are net of refunds, in the shop's currency."""
+    view, delivery = profile.view, profile.delivery
+    as_of = delivery.as_of
+    total = sum(view.interests.values())
+    strongest = sorted(view.interests.items(), key=lambda pair: (-pair[1], pair[0]))[:_TOP_INTERESTS]
+    body: dict[str, Any] = {
+        "user_id": profile.user_id,
+        "as_of": format_instant(as_of),
+        "seq": delivery.seq,
+        "mode": mode,
+        "first_seen_at": _instant(view.first_seen),
+        "last_seen_at": _instant(view.active_at),
+        "first_order_at": _instant(view.first_order),
+        "last_order_at": _instant(view.last_order),
+        "totals": {
+            "clicks": view.clicks, "searches": view.searches, "orders": view.orders, "lines": view.lines,
+            "amount": view.amount / MICRO, "refunded": view.refunded / MICRO,
+        },
+        "windows": {
+            "24h": _window(last_hours(view, as_of)),
+            **{f"{days}d": _window(window(view, as_of, days)) for days in (7, 30, 90, 365)},
+        },
+        "lifecycle": {
+            "stage": STAGE_NAMES[view.stage], "phase": PHASES[view.stage], "since": _instant(view.since),
+        },
+        "value": {"tier": tier_name(view.tier), "rfm": rfm_text(view.rfm)},
+        "risk": None if delivery.scored_at < 0 else {
+            "probability": delivery.probability, "band": band_name(delivery.band),
+            "as_of": format_instant(delivery.scored_at), "model_version": delivery.version,
+        },
+        "interests": [
+            {"category": name, "weight": round(weight / total, 4)} for name, weight in strongest if total
+        ],
+    }
+    key = output_id(profile.user_id, USER_PROFILES, delivery.cause, "", "", "")
+    return Output(USER_PROFILES, key, profile.user_id, as_of, body)

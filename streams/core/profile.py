@@ -1,0 +1,270 @@
+"""A user's profile: settled bytes, open events, the view folded from both, and what was told to the world.
+
+*Settled* is folded in (ts, kind, id) order and is a function of the log alone. *Open* holds the events after it,
+sorted. The *view* is the fold of open onto settled with every deadline in between fired in order; decisions come from it. When
+everything open has settled and the view has gone no further, the view *is* the settled state and is adopted as it
+stands: that is what makes the usual, in-order case cost one fold per event.
+"""
+
+from __future__ import annotations
+
+import struct
+from bisect import insort
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+import msgspec
+
+from streams.core.errors import StateError
+from streams.core.events import Event, Kind
+from streams.core.fold import Fold, Moment
+from streams.core.hashing import stable_hash
+from streams.core.state import FAR, MAX_IDS, NO_TIME, Observation, State, decode_state, encode_state
+
+SCHEMA: Final = 1
+MAGIC: Final = 0xEB
+MAX_OPEN: Final = 128
+_HEADER: Final = struct.Struct(">BBQqqqBBBI")
+HEADER_BYTES: Final = _HEADER.size
+
+
+class Header(NamedTuple):
+    """What can be known of a stored profile without decoding it."""
+
+    schema: int
+    writer: int
+    settled_through: int
+    silence_at: int
+    maturity_at: int
+    stage: int
+    tier: int
+    band: int
+    policy: int
+
+
+class Served(msgspec.Struct, array_like=True, gc=False):
+    """A scheduled score as it was served."""
+
+    probability: float | None
+    version: str
+    cold_start: bool
+
+
+class Delivery(msgspec.Struct, array_like=True, gc=False):
+    """What the world was last told about a user; no part of the settled promise."""
+
+    seq: int = 0
+    as_of: int = NO_TIME
+    cause: str = ""
+    stage: int = -1
+    tier: int = -1
+    band: int = -1
+    probability: float | None = None
+    scored_at: int = NO_TIME
+    version: str = ""
+    served: dict[int, Served] = msgspec.field(default_factory=dict)
+
+
+class Stored(msgspec.Struct, array_like=True, gc=False):
+    """The body of a stored profile, behind its header."""
+
+    settled: bytes
+    settled_through: int
+    settled_key: tuple[int, int, str] | None
+    open: list[Event]
+    fired: int
+    """Deadlines of the view through this instant have fired and were told."""
+    delivery: Delivery
+    applied: list[tuple[int, int]]
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Stored)
+EMPTY_STATE: Final = encode_state(State())
+
+
+class Profile:
+    """A decoded profile, as the engine holds it."""
+
+    __slots__ = ("applied", "delivery", "open", "settled", "settled_key", "settled_through", "user_hash", "user_id",
+                 "view")
+
+    def __init__(self, user_id: str) -> None:
+        self.user_id = user_id
+        self.user_hash = stable_hash(user_id)
+        self.settled = EMPTY_STATE
+        self.settled_through = NO_TIME
+        self.settled_key: tuple[int, int, str] | None = None
+        self.open: list[Event] = []
+        self.delivery = Delivery()
+        self.applied: list[tuple[int, int]] = [(0, -1)] * len(Kind)
+        self.view = State()
+
+    # -- reading -----------------------------------------------------------------------------------------------------
+
+    def is_late(self, event: Event, watermark: int) -> bool:
+        """Whether the instant of an event is settled already."""
+        return event.ts < watermark or (self.settled_key is not None and event.sort_key <= self.settled_key)
+
+    def knows(self, event: Event) -> bool:
+        """Whether an event with this event_id is in, as far back as ids are kept."""
+        if stable_hash(event.id) in self.view.ids:
+            return True
+        # The view forgets ids beyond the newest 32; what is open is still whole.
+        return len(self.open) > MAX_IDS // 2 and any(other.id == event.id for other in self.open)
+
+    def follows(self, event: Event) -> bool:
+        """Whether an event comes after everything in the view, so that the view can simply go on."""
+        if event.ts <= self.view.fired:
+            return False
+        return not self.open or self.open[-1].sort_key <= event.sort_key
+
+    @property
+    def maturity_at(self) -> int:
+        """The next instant at which an observation of the view matures."""
+        pending = self.view.pending
+        return pending[0].due if pending else FAR
+
+    # -- folding -----------------------------------------------------------------------------------------------------
+
+    def refold(self, fold: Fold, clock: int, told: Callable[[Moment], None] | None = None) -> None:
+        """Make the view anew: settled, then what is open, with the deadlines in between and up to the clock."""
+        state = decode_state(self.settled)
+        user_hash = self.user_hash
+        for event in self.open:
+            fold.advance(state, event.ts - 1, user_hash, told)
+            fold.apply(state, event, user_hash)
+        fold.advance(state, clock, user_hash, told)
+        self.view = state
+
+    def settle(self, fold: Fold, through: int) -> list[Observation]:
+        """Settle every event and deadline at or before an instant, and take out the labels it decides.
+
+        The view must have fired its own deadlines up to there.
+        """
+        if through <= self.settled_through:
+            return []
+        view, open_events = self.view, self.open
+        if (not open_events or open_events[-1].ts <= through) and view.fired <= through < view.next_at:
+            ripe = _take_ripe(view, through)
+            self.settled = encode_state(view)
+            open_events.clear()
+        else:
+            count = 0
+            for event in open_events:
+                if event.ts > through:
+                    break
+                count += 1
+            state = self._folded(fold, count, through)
+            ripe = _take_ripe(state, through)
+            self.settled = encode_state(state)
+            _take_ripe(view, through)
+        self.settled_through = through
+        self.settled_key = None
+        return ripe
+
+    def settle_early(self, fold: Fold, keep: int) -> int:
+        """Settle all but the newest open events before their time; how many is returned."""
+        count = len(self.open) - keep
+        # Whatever shares the instant of the last one that stays open, stays open with it or goes with it by key.
+        last = self.open[count - 1]
+        self.settled = encode_state(self._folded(fold, count, last.ts - 1))
+        self.settled_key = last.sort_key
+        self.settled_through = max(self.settled_through, last.ts - 1)
+        return count
+
+    def _folded(self, fold: Fold, count: int, through: int) -> State:
+        state = decode_state(self.settled)
+        user_hash = self.user_hash
+        for event in self.open[:count]:
+            fold.advance(state, event.ts - 1, user_hash)
+            fold.apply(state, event, user_hash)
+        fold.advance(state, through, user_hash)
+        del self.open[:count]
+        return state
+
+    def insert(self, event: Event) -> None:
+        """Keep an event among the open ones, in order."""
+        if not self.open or self.open[-1].sort_key <= event.sort_key:
+            self.open.append(event)
+        else:
+            insort(self.open, event, key=lambda one: one.sort_key)
+
+    def open_size(self) -> int:
+        """Open entries; the lines of one order at one instant count once."""
+        if len(self.open) <= MAX_OPEN:
+            return len(self.open)
+        return len({(e.ts, e.kind, e.order_key if e.kind == Kind.PURCHASE else e.id) for e in self.open})
+
+    # -- storing -----------------------------------------------------------------------------------------------------
+
+    def encode(self, writer: int, policy: int) -> bytes:
+        """The value to store."""
+        view, delivery = self.view, self.delivery
+        header = _HEADER.pack(
+            MAGIC, SCHEMA, writer, self.settled_through, view.next_at, self.maturity_at,
+            view.stage, view.tier + 1, delivery.band + 1, policy,
+        )
+        return header + _encoder.encode(
+            Stored(self.settled, self.settled_through, self.settled_key, self.open, view.fired, delivery,
+                   self.applied)
+        )
+
+
+def _take_ripe(state: State, through: int) -> list[Observation]:
+    pending = state.pending
+    if not pending or pending[0].due > through:
+        return []
+    ripe = [observation for observation in pending if observation.due <= through]
+    state.pending = pending[len(ripe):]
+    for observation in reversed(ripe):
+        if not observation.returned:
+            state.last_churned = (observation.as_of, observation.due)
+            break
+    return ripe
+
+
+def read_header(value: bytes, where: str = "a stored profile") -> Header:
+    """Read the header of a stored profile without decoding the rest.
+
+    Raises
+    ------
+    StateError
+        Not a profile, or one written by a newer Ebbtide.
+    """
+    if len(value) < HEADER_BYTES or value[0] != MAGIC:
+        raise StateError(f"{where} is not an Ebbtide profile.", "Check that the changelog topic is Ebbtide's own.")
+    _, schema, writer, settled, silence, maturity, stage, tier, band, policy = _HEADER.unpack_from(value)
+    if schema > SCHEMA:
+        raise StateError(
+            f"{where} has schema {schema}, this program reads up to {SCHEMA}.",
+            "Start the newer version again, or rebuild the state with `ebbtide backfill`.",
+        )
+    return Header(schema, writer, settled, silence, maturity, stage, tier - 1, band - 1, policy)
+
+
+def decode_profile(user_id: str, value: bytes, fold: Fold) -> Profile:
+    """Decode a stored profile and fold its view as far as it was told.
+
+    Raises
+    ------
+    StateError
+        Damaged, foreign or newer bytes.
+    """
+    read_header(value, f"the stored profile of hash {stable_hash(user_id):x}")
+    try:
+        stored = _decoder.decode(memoryview(value)[HEADER_BYTES:])
+        profile = Profile(user_id)
+        profile.settled = stored.settled
+        profile.settled_through = stored.settled_through
+        profile.settled_key = stored.settled_key
+        profile.open = stored.open
+        profile.delivery = stored.delivery
+        profile.applied = stored.applied
+        profile.refold(fold, stored.fired)
+    except msgspec.DecodeError as error:
+        raise StateError(
+            f"The stored profile of hash {stable_hash(user_id):x} is damaged: {error}.",
+            "Delete the local state folder; the changelog rebuilds it.",
+        ) from error
+    return profile
