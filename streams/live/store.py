@@ -120,7 +120,7 @@ class RocksStore:
         options.set_max_background_jobs(2)
         table = BlockBasedOptions()
         table.set_block_cache(Cache(cache_bytes))
-        table.set_bloom_filter(10.0, False)
+        table.set_bloom_filter(10, False)
         options.set_block_based_table_factory(table)
         self._db = Rdict(str(folder), options=options)
         raw = self._db.get(POSITION_KEY)
@@ -145,7 +145,7 @@ class RocksStore:
 
     def profiles(self) -> Iterator[tuple[bytes, bytes]]:
         for key, value in self._db.items():
-            if not key.startswith(RESERVED):
+            if isinstance(key, bytes) and not key.startswith(RESERVED):
                 yield key, value
 
     def close(self) -> None:

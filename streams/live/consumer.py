@@ -1,0 +1,190 @@
+"""Faust's consumer with its faults cured: what is fetched, what is committed, who gets which partitions.
+
+Each override names the fact of FAUST.md it answers. Everything else is Faust's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, NamedTuple, cast
+
+import aiokafka
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+
+from streams.live.record_batches import Fetched, Span
+
+log = logging.getLogger(__name__)
+
+POLL_S: Final = 0.02
+"""Longest wait for records: a partition that is resumed does not wake a fetch that already waits (FAUST.md 21)."""
+
+
+class FetchState(NamedTuple):
+    """What the broker said last about one partition."""
+
+    position: int
+    highwater: int
+    answered_ms: int
+    """Wall time of the fetch that said so."""
+
+
+class ConsumerThread(driver.AIOKafkaConsumerThread):
+    """The thread that owns the aiokafka consumer: fetches keep the positions they were read between."""
+
+    async def _fetch_records(
+        self,
+        consumer: aiokafka.AIOKafkaConsumer,
+        active_partitions: set[TP],
+        timeout: float | None = None,
+        max_records: int | None = None,
+    ) -> dict[TP, Fetched]:
+        before = {tp: state.position for tp in active_partitions if (state := self._state(tp)) is not None}
+        fetched = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+        batches: dict[TP, Fetched] = {}
+        for tp, records in fetched.items():
+            state = self._state(tp)
+            if state is not None and records:
+                start = before.get(tp, records[0].offset)
+                batches[TP(tp.topic, tp.partition)] = Fetched(records, Span(start, state.position))
+        return batches
+
+    def fetch_state(self, tp: TP) -> FetchState | None:
+        """None before the first answer since the partition was assigned."""
+        state = self._state(tp)
+        if state is None or state.highwater is None or state.timestamp is None:
+            return None
+        return FetchState(state.position, state.highwater, state.timestamp)
+
+    def member_id(self) -> str:
+        """The id the group coordinator knows this consumer by; empty before it joined."""
+        consumer = self._consumer
+        coordinator = None if consumer is None else getattr(consumer, "_coordinator", None)
+        return str(getattr(coordinator, "member_id", "") or "")
+
+    def _state(self, tp: TP) -> Any:
+        consumer = self._consumer
+        subscription = None if consumer is None else consumer._subscription.subscription
+        assignment = None if subscription is None else subscription.assignment
+        if assignment is None or not assignment.active:
+            return None
+        try:
+            state = assignment.state_value(driver.ensure_aiokafka_TP(tp))
+        except KeyError:
+            return None
+        return state if state is not None and state.has_valid_position else None
+
+
+class Consumer(driver.Consumer):
+    """The consumer of the three inputs."""
+
+    before_revoke: Callable[[], Awaitable[None]] | None = None
+    """Called when partitions are about to be revoked: the owners finish their slice and let go of the rest."""
+
+    epoch = 0
+    """Counts the moments at which positions may have moved: records fetched across one of them are stale."""
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    @property
+    def thread(self) -> ConsumerThread:
+        return cast(ConsumerThread, self._thread)
+
+    def stop_flow(self) -> None:
+        self.epoch += 1
+        super().stop_flow()
+
+    thrown_out = False
+    """The group forgot this member while it held partitions: others own them now (FAUST.md 23)."""
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        # A member that the coordinator no longer knows has lost its id by now; one that merely rebalances has it.
+        if revoked and not self.thread.member_id() and not self.transport.app.should_stop:
+            self.thrown_out = True
+        # Before Faust forgets what was acked: finish the slices, then commit what they acked.
+        self.stop_flow()
+        if self.before_revoke is not None:
+            await self.before_revoke()
+        await self.commit()
+        await super().on_partitions_revoked(revoked)
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """FAUST.md 20: batches are acked in order, so there are no gaps to be remembered."""
+
+    def _new_offset(self, tp: TP) -> int | None:
+        """FAUST.md 20: commit the newest ack + 1; Faust's own search sticks when the first fetch holds offset 0."""
+        acked = self._acked[tp]
+        if not acked:
+            return None
+        offset: int = max(acked) + 1
+        acked.clear()
+        self._acked_index[tp].clear()
+        return offset
+
+    async def start_from(self, positions: Mapping[TP, int]) -> None:
+        """Move to ``positions`` while the flow is stopped; what was fetched before is forgotten."""
+        self.epoch += 1
+        for tp, offset in positions.items():
+            self._committed_offset[tp] = offset or None
+        await self.thread.seek_wait(dict(positions))
+        self.epoch += 1
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        """The fetch loop, in place of Faust's, which skips records after a recovery (#596) and starves (FAUST.md 21).
+
+        Records fetched while positions moved are dropped here, never half delivered: whoever moved the positions has
+        moved them to where reading must go on.
+        """
+        try:
+            while not (self.should_stop or fetcher.should_stop):
+                if not self.flow_active:
+                    await self._wait_until(self.can_resume_flow, fetcher)
+                    continue
+                active = set(self._get_active_partitions())
+                if not active:
+                    await asyncio.sleep(POLL_S)
+                    continue
+                epoch = self.epoch
+                records = await self.thread.getmany(active, POLL_S)
+                if records and epoch == self.epoch:
+                    await self._deliver(records, epoch)
+        except self.consumer_stopped_errors:
+            if not self.transport.app.should_stop:
+                raise
+
+    async def _deliver(self, records: Mapping[TP, list[Any]], epoch: int) -> None:
+        for tp, batch in self.scheduler.iterate(records):
+            message = self._to_message(tp, batch)
+            await self.callback(message)
+            if epoch != self.epoch:
+                return
+            self._read_offset[tp] = message.offset
+
+    async def _wait_until(self, event: asyncio.Event, fetcher: Any) -> None:
+        while not (event.is_set() or self.should_stop or fetcher.should_stop):
+            try:
+                await asyncio.wait_for(event.wait(), timeout=1.0)
+            except TimeoutError:
+                continue
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """FAUST.md 9: Faust's stall detection mixes two clocks; ours is the progress watch of the worker."""
+
+    def drained(self, tp: TP, received: int, *, within_s: float = 5.0) -> bool:
+        """Whether ``received`` (the owner's position) is the end of the log, by a fetch answered lately."""
+        state = self.thread.fetch_state(tp)
+        return (
+            state is not None
+            and received >= state.highwater
+            and time.time() * 1000.0 - state.answered_ms <= within_s * 1000.0
+        )
+
+
+class Transport(driver.Transport):
+    """Faust's Kafka transport with our consumer."""
+
+    Consumer = Consumer
