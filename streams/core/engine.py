@@ -251,7 +251,7 @@ class PartitionEngine:
         if view.next_at < ts:
             self._fold.advance(view, ts - 1, profile.user_hash, self._teller(profile, model, step))
         rule, opened = self._fold.apply(view, event, profile.user_hash)
-        profile.open.append(event)
+        profile.insert(event)
         self._tell(profile, by_event(event), ts, rule, opened, model, step)
 
     def _refold(self, profile: Profile, event: Event, model: ChurnScorer, step: Step) -> None:

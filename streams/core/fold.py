@@ -12,7 +12,7 @@ from typing import Final
 from streams.core.events import DAY_MS, HOUR_MS, MINUTE_MS, Event, Kind
 from streams.core.features import packed, vector
 from streams.core.hashing import mixed, stable_hash
-from streams.core.lifecycle import evaluate, next_change
+from streams.core.lifecycle import evaluate, next_change, note_rhythm, revalue
 from streams.core.policy import Compiled
 from streams.core.state import (
     AMOUNT,
@@ -101,9 +101,12 @@ class Fold:
         recheck = state.since < 0
         if event.kind == Kind.PURCHASE:
             bought, opened = self._purchase(state, event, ts, user_hash)
-            recheck = True
             if bought:
                 self._activity(state, event, ts)
+            # A further line of a known order moves money and with it the tier, but no stage and no deadline.
+            recheck = opened or not bought
+            if not recheck:
+                revalue(state, ts, self.policy)
         else:
             before = (state.engaged, state.active_days)
             self._activity(state, event, ts)
@@ -279,6 +282,7 @@ class Fold:
         if not any(other.day == order.day for other in state.recent_orders) and order.day in state.purchase_days:
             state.purchase_days.remove(order.day)
             state.purchase_days_total -= 1
+            note_rhythm(state)
         if state.recent_orders:
             state.last_order = max(other.ts for other in state.recent_orders)
         if not state.orders:
@@ -366,6 +370,7 @@ def note_purchase_day(state: State, day: int) -> None:
     days.insert(at, day)
     if len(days) > MAX_PURCHASE_DAYS:
         days.pop(0)
+    note_rhythm(state)
 
 
 def interest(state: State, category: str, weight: int, ts: int) -> None:

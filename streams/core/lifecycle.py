@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -28,13 +29,18 @@ def gaps(state: State) -> list[int]:
 
 def usual_gap_ms(state: State, policy: Compiled) -> int:
     """G: the median of the last 12 gaps; the shop's gap below 3 purchase days."""
-    if len(state.purchase_days) < 3:
-        return policy.shop_gap_ms
+    return state.half_gap * DAY_MS // 2 if state.half_gap else policy.shop_gap_ms
+
+
+def note_rhythm(state: State) -> None:
+    """Bring the median gap up to date after the purchase days changed."""
     ordered = sorted(gaps(state))
-    middle = len(ordered) // 2
-    if len(ordered) % 2:
-        return ordered[middle] * DAY_MS
-    return (ordered[middle - 1] + ordered[middle]) * DAY_MS // 2
+    if len(ordered) < 2:
+        state.half_gap = 0
+    elif len(ordered) % 2:
+        state.half_gap = 2 * ordered[len(ordered) // 2]
+    else:
+        state.half_gap = ordered[len(ordered) // 2 - 1] + ordered[len(ordered) // 2]
 
 
 def silence_limits(state: State, policy: Compiled) -> SilenceLimits:
@@ -95,17 +101,15 @@ def stage_at(state: State, instant: int, policy: Compiled, *, ordered: bool) -> 
 
 def rfm_at(state: State, instant: int, policy: Compiled) -> tuple[int, int, int]:
     """R, F and M, 1 (worst) to 5 (best) each. Only for who has bought."""
-    silent = instant - state.last_order
-    recency = 5 - sum(silent >= limit for limit in policy.recency_ms)
-    frequency = 1 + sum(state.orders_365d >= cut for cut in policy.frequency)
-    monetary = 1 + sum(state.amount_365d >= cut for cut in policy.monetary)
+    recency = 5 - bisect_right(policy.recency_ms, instant - state.last_order)
+    frequency = 1 + bisect_right(policy.frequency, state.orders_365d)
+    monetary = 1 + bisect_right(policy.monetary, state.amount_365d)
     return recency, frequency, monetary
 
 
 def tier_of(rfm: tuple[int, int, int], policy: Compiled) -> int:
     """Value tier (index into :data:`streams.core.policy.TIERS`) from R + F + M."""
-    points = sum(rfm)
-    return sum(points >= floor for floor in policy.tier_points)
+    return bisect_right(policy.tier_points, sum(rfm))
 
 
 def evaluate(state: State, instant: int, policy: Compiled, *, ordered: bool = False) -> str:
@@ -114,6 +118,12 @@ def evaluate(state: State, instant: int, policy: Compiled, *, ordered: bool = Fa
     if stage != state.stage or state.since < 0:
         state.stage = stage
         state.since = instant
+    revalue(state, instant, policy)
+    return rule
+
+
+def revalue(state: State, instant: int, policy: Compiled) -> None:
+    """Bring RFM and tier alone up to an instant."""
     if state.orders:
         rfm = rfm_at(state, instant, policy)
         state.rfm = rfm[0] * 100 + rfm[1] * 10 + rfm[2]
@@ -121,7 +131,6 @@ def evaluate(state: State, instant: int, policy: Compiled, *, ordered: bool = Fa
     else:
         state.rfm = 0
         state.tier = -1
-    return rule
 
 
 def next_change(state: State, after: int, policy: Compiled) -> int:
@@ -132,7 +141,9 @@ def next_change(state: State, after: int, policy: Compiled) -> int:
     soonest = FAR
     limits = silence_limits(state, policy)
     candidates = [limits.at_risk, limits.churned]
-    candidates.extend(state.last_order + limit for limit in policy.recency_ms)
+    crossed = bisect_right(policy.recency_ms, after - state.last_order)
+    if crossed < len(policy.recency_ms):
+        candidates.append(state.last_order + policy.recency_ms[crossed])
     if state.orders_365d >= policy.loyal_orders and not state.loyal:
         candidates.append(loyal_tenure_at(state, policy))
     if state.days:

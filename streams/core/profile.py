@@ -1,9 +1,9 @@
 """A user's profile: settled bytes, open events, the view folded from both, and what was told to the world.
 
 *Settled* is folded in (ts, kind, id) order and is a function of the log alone. *Open* holds the events after it,
-sorted. The *view* is the fold of open onto settled with every deadline in between fired in order; decisions come from it. When
-everything open has settled and the view has gone no further, the view *is* the settled state and is adopted as it
-stands: that is what makes the usual, in-order case cost one fold per event.
+sorted. The *view* is the fold of open onto settled with every deadline in between fired in order; decisions come from
+it. When everything open has settled and the view has gone no further, the view *is* the settled state and is adopted
+as it stands: that is what makes the usual, in-order case cost one fold per event.
 """
 
 from __future__ import annotations
@@ -86,8 +86,8 @@ EMPTY_STATE: Final = encode_state(State())
 class Profile:
     """A decoded profile, as the engine holds it."""
 
-    __slots__ = ("applied", "delivery", "open", "settled", "settled_key", "settled_through", "user_hash", "user_id",
-                 "view")
+    __slots__ = ("_open_ids", "applied", "delivery", "open", "settled", "settled_key", "settled_through", "user_hash",
+                 "user_id", "view")
 
     def __init__(self, user_id: str) -> None:
         self.user_id = user_id
@@ -99,6 +99,7 @@ class Profile:
         self.delivery = Delivery()
         self.applied: list[tuple[int, int]] = [(0, -1)] * len(Kind)
         self.view = State()
+        self._open_ids: set[str] = set()
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
@@ -111,7 +112,11 @@ class Profile:
         if stable_hash(event.id) in self.view.ids:
             return True
         # The view forgets ids beyond the newest 32; what is open is still whole.
-        return len(self.open) > MAX_IDS // 2 and any(other.id == event.id for other in self.open)
+        if len(self.open) <= MAX_IDS // 2:
+            return False
+        if len(self._open_ids) != len(self.open):
+            self._open_ids = {other.id for other in self.open}
+        return event.id in self._open_ids
 
     def follows(self, event: Event) -> bool:
         """Whether an event comes after everything in the view, so that the view can simply go on."""
@@ -149,6 +154,7 @@ class Profile:
             ripe = _take_ripe(view, through)
             self.settled = encode_state(view)
             open_events.clear()
+            self._open_ids.clear()
         else:
             count = 0
             for event in open_events:
@@ -181,10 +187,13 @@ class Profile:
             fold.apply(state, event, user_hash)
         fold.advance(state, through, user_hash)
         del self.open[:count]
+        self._open_ids.clear()
         return state
 
     def insert(self, event: Event) -> None:
         """Keep an event among the open ones, in order."""
+        if self._open_ids:
+            self._open_ids.add(event.id)
         if not self.open or self.open[-1].sort_key <= event.sort_key:
             self.open.append(event)
         else:

@@ -105,6 +105,8 @@ class State(msgspec.Struct, array_like=True, gc=False):
     last_order: int = NO_TIME
     purchase_days_total: int = 0
     purchase_days: list[int] = msgspec.field(default_factory=list)
+    half_gap: int = 0
+    """Twice the median gap between purchase days, in days; 0 below 3 purchase days."""
     recent_orders: list[Order] = msgspec.field(default_factory=list)
     interests: dict[str, int] = msgspec.field(default_factory=dict)
     interests_day: int = 0
