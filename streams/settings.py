@@ -164,14 +164,6 @@ class Settings:
                 "Lower the one or raise the other.",
             )
 
-    def topic(self, name: str) -> str:
-        """Full name of a topic of the catalogue on this broker.
-
-        >>> Settings(topic_prefix="eu.").topic("clicks")
-        'eu.clicks'
-        """
-        return f"{self.topic_prefix}{name}"
-
 
 _FIELDS: Final[dict[str, Field[Any]]] = {item.name: item for item in fields(Settings)}
 CATALOGUE: Final[dict[str, Rule]] = {name: item.metadata["rule"] for name, item in _FIELDS.items()}

@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, settings
 
 from tests.support import shared_logs
 
+pytest_plugins = ["tests.support.brokers"]
+
 # Derandomized: a red CI is red on every machine. `explore` looks further, by hand: EBBTIDE_TEST_PROFILE=explore.
 settings.register_profile(
     "dev", derandomize=True, deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]

@@ -187,10 +187,6 @@ def test_the_table_has_one_row_for_each_setting() -> None:
     assert [row.split("`")[1] for row in rows] == list(CATALOGUE)
 
 
-def test_the_prefix_stands_before_every_topic() -> None:
-    assert Settings(topic_prefix="eu.").topic("clicks") == "eu.clicks"
-
-
 @given(st.sampled_from(sorted(CATALOGUE)), st.text(max_size=20))
 def test_any_text_is_either_taken_or_a_settings_error(name: str, text: str) -> None:
     message = ""

@@ -1,0 +1,260 @@
+"""Topics on the broker: made where they are missing, checked where they are there. The admin home of kafka-python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+from kafka.errors import (
+    InvalidReplicationFactorError,
+    KafkaError,
+    TopicAlreadyExistsError,
+    for_code,
+)
+from kafka.net.compat import KafkaNetClient
+
+from streams.core.errors import BrokerError, TopicError
+from streams.settings import Settings
+from streams.topics import CATALOGUE, Topic, topic_name
+
+REACH_WITHIN_S: Final = 10.0
+"""How long a command waits for a broker that does not answer."""
+_VISIBLE_WITHIN_S: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class TopicState:
+    """A topic of the catalogue as it stands on the broker."""
+
+    topic: Topic
+    name: str
+    """With prefix and suffix."""
+    id: str | None
+    """Kafka's id of it, another one each time the topic is created; None where it does not exist."""
+    partitions: int = 0
+    replication_factor: int = 0
+    config: dict[str, str] = field(default_factory=dict)
+    """What the broker reports; the embedded one reports little."""
+
+    @property
+    def exists(self) -> bool:
+        """Whether the broker has it."""
+        return self.id is not None
+
+    def differences(self, settings: Settings) -> list[str]:
+        """What breaks a promise of Ebbtide, in words; [] where it fits or does not exist."""
+        if not self.exists:
+            return []
+        wrong = []
+        if self.partitions != self.topic.partitions(settings):
+            wrong.append(f"it has {self.partitions} partitions, not {self.topic.partitions(settings)}")
+        return wrong + self.topic.differences(self.config)
+
+
+def wait_for_broker(brokers: str, timeout_s: float = REACH_WITHIN_S) -> None:
+    """Return once a broker answers in Kafka's protocol.
+
+    Raises
+    ------
+    BrokerError
+        None did within ``timeout_s`` seconds.
+    """
+    with _admin(brokers, timeout_s) as admin:
+        admin.describe_cluster()
+
+
+def ensure_topics(
+    settings: Settings,
+    names: Iterable[str] = tuple(CATALOGUE),
+    *,
+    suffix: str = "",
+    timeout_s: float = REACH_WITHIN_S,
+) -> list[str]:
+    """Create the topics that are missing and check those that are there; any number of workers may do so at once.
+
+    Parameters
+    ----------
+    settings
+        Where the broker is, prefix, partition count, replication, retention.
+    names
+        Names from :data:`streams.topics.CATALOGUE`; all by default.
+    suffix
+        Stands behind every name: the shadow topics of a replay.
+
+    Returns
+    -------
+    list[str]
+        Full names of the topics that this call created.
+
+    Raises
+    ------
+    TopicError
+        A topic is there with other partitions or configuration, or could not be created; every one is named.
+    BrokerError
+        The broker does not answer.
+
+    Examples
+    --------
+    >>> ensure_topics(Settings(brokers="127.0.0.1:9092"))  # doctest: +SKIP
+    ['clicks', 'searches', ...]
+    """
+    wanted = list(names)
+    with _admin(settings.brokers, timeout_s) as admin:
+        missing = [state.topic for state in _states(admin, settings, wanted, suffix) if not state.exists]
+        created = _create(admin, settings, missing, suffix) if missing else []
+        if missing:
+            admin.wait_for_topics(
+                [topic_name(topic.name, settings, suffix) for topic in missing], timeout_ms=_VISIBLE_WITHIN_S * 1_000
+            )
+        _refuse(_states(admin, settings, wanted, suffix), settings)
+        return created
+
+
+def check_topics(settings: Settings, names: Iterable[str] = tuple(CATALOGUE), *, suffix: str = "") -> None:
+    """Check without creating anything.
+
+    Raises
+    ------
+    TopicError
+        A topic is missing, or has other partitions or configuration.
+    BrokerError
+        The broker does not answer.
+    """
+    _refuse(describe(settings, names, suffix=suffix), settings)
+
+
+def describe(
+    settings: Settings,
+    names: Iterable[str] = tuple(CATALOGUE),
+    *,
+    suffix: str = "",
+    timeout_s: float = REACH_WITHIN_S,
+) -> list[TopicState]:
+    """Topics as they stand on the broker, in the order asked for, the missing ones too."""
+    with _admin(settings.brokers, timeout_s) as admin:
+        return _states(admin, settings, list(names), suffix)
+
+
+def topic_ids(settings: Settings, names: Iterable[str] = tuple(CATALOGUE), *, suffix: str = "") -> dict[str, str]:
+    """Kafka's id of every topic that exists, by its name in the catalogue: it changes when a topic is created anew.
+
+    Examples
+    --------
+    >>> topic_ids(Settings(), ["clicks"])  # doctest: +SKIP
+    {'clicks': '01a20557-da86-7c20-8616-7a11207487f4'}
+    """
+    return {state.topic.name: state.id for state in describe(settings, names, suffix=suffix) if state.id is not None}
+
+
+@contextmanager
+def _admin(brokers: str, timeout_s: float) -> Iterator[Any]:
+    made: list[Any] = []
+
+    def network(**config: Any) -> Any:
+        made.append(KafkaNetClient(**config))
+        return made[-1]
+
+    try:
+        admin = KafkaAdminClient(
+            bootstrap_servers=[part.strip() for part in brokers.split(",")],
+            bootstrap_timeout_ms=int(timeout_s * 1_000),
+            client_id="ebbtide-admin",
+            kafka_client=network,
+        )
+    except (KafkaError, OSError) as error:
+        for client in made:  # kafka-python 3.0.12 leaves thread and sockets behind where a start fails
+            client.close()
+            client._net.stop()
+        raise BrokerError(
+            f"No Kafka broker answered at {brokers} within {timeout_s:g} s.",
+            "Start one (ebbtide broker, make kafka) or name another with EBBTIDE_BROKERS.",
+        ) from error
+    try:
+        yield admin
+    except (KafkaError, OSError) as error:
+        raise BrokerError(f"The Kafka broker at {brokers} refused: {error}.") from error
+    finally:
+        admin.close()
+
+
+def _states(admin: Any, settings: Settings, names: list[str], suffix: str) -> list[TopicState]:
+    full = {name: topic_name(name, settings, suffix) for name in names}
+    found = {entry["name"]: entry for entry in admin.describe_topics(list(full.values())) if entry["error_code"] == 0}
+    configs = _configs(admin, sorted(found))
+    states = []
+    for name in names:
+        entry = found.get(full[name])
+        if entry is None:
+            states.append(TopicState(CATALOGUE[name], full[name], None))
+            continue
+        replicas = [len(partition["replica_nodes"]) for partition in entry["partitions"]]
+        states.append(
+            TopicState(
+                CATALOGUE[name],
+                full[name],
+                str(entry["topic_id"]),
+                partitions=len(entry["partitions"]),
+                replication_factor=min(replicas, default=0),
+                config=configs.get(full[name], {}),
+            )
+        )
+    return states
+
+
+def _configs(admin: Any, names: list[str]) -> dict[str, dict[str, str]]:
+    if not names:
+        return {}
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+    reported = admin.describe_configs(resources, config_filter="all").get("topic", {})
+    return {
+        name: {key: entry["value"] for key, entry in entries.items() if entry["value"] is not None}
+        for name, entries in reported.items()
+    }
+
+
+def _create(admin: Any, settings: Settings, topics: list[Topic], suffix: str) -> list[str]:
+    wanted = {
+        topic_name(topic.name, settings, suffix): {
+            "num_partitions": topic.partitions(settings),
+            "replication_factor": settings.replication_factor,
+            "configs": topic.config(settings),
+        }
+        for topic in topics
+    }
+    created, refused = [], []
+    for answer in admin.create_topics(wanted, raise_errors=False)["topics"]:
+        error = for_code(answer["error_code"])
+        if answer["error_code"] == 0:
+            created.append(answer["name"])
+        elif error is InvalidReplicationFactorError:
+            raise TopicError(
+                f"Kafka at {settings.brokers} cannot keep {settings.replication_factor} copies of {answer['name']}.",
+                "Lower EBBTIDE_REPLICATION_FACTOR or add brokers.",
+            )
+        elif error is not TopicAlreadyExistsError:  # another worker was quicker; what it made is checked below
+            refused.append(f"{answer['name']}: {answer.get('error_message') or error.__name__}")
+    if refused:
+        raise TopicError(
+            f"Kafka at {settings.brokers} did not create {'; '.join(refused)}.",
+            "Let this client create topics, or create them yourself as docs/topics.md lists them.",
+        )
+    return created
+
+
+def _refuse(states: list[TopicState], settings: Settings) -> None:
+    missing = [state.name for state in states if not state.exists]
+    if missing:
+        raise TopicError(
+            f"Topics are missing at {settings.brokers}: {', '.join(missing)}.",
+            "Create them with: ebbtide topics --create.",
+        )
+    wrong = [f"{state.name}: {', '.join(found)}" for state in states if (found := state.differences(settings))]
+    if wrong:
+        raise TopicError(
+            f"Topics at {settings.brokers} do not fit: {'; '.join(wrong)}.",
+            "Set EBBTIDE_PARTITIONS to what is there (it cannot change later), or mend the configuration with "
+            "kafka-configs, or choose another EBBTIDE_TOPIC_PREFIX.",
+        )

@@ -1,0 +1,200 @@
+"""The catalogue of topics: what each is for, how it is keyed, kept and cut into partitions, who writes and reads it.
+
+Names here are without the prefix; :func:`topic_name` gives the one on the broker.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from streams.core.events import DAY_MS, HOUR_MS
+from streams.settings import Settings
+
+CLICKS: Final = "clicks"
+SEARCHES: Final = "searches"
+PURCHASES: Final = "purchases"
+SEGMENT_CHANGES: Final = "segment-changes"
+CHURN_RISK: Final = "churn-risk"
+LATE_EVENTS: Final = "late-events"
+DEAD_LETTERS: Final = "dead-letters"
+USER_PROFILES: Final = "user-profiles"
+TRAINING_EXAMPLES: Final = "training-examples"
+MODEL_CUTS: Final = "model-cuts"
+CHANGELOG: Final = "ebbtide-changelog"
+
+FOR_EVER: Final = "-1"
+
+
+class Cleanup(StrEnum):
+    """What Kafka does with old records."""
+
+    DELETE = "delete"
+    """They go after the retention."""
+    COMPACT = "compact"
+    """The newest of each key stays."""
+
+
+class Keep(StrEnum):
+    """How long records stay in a topic that deletes."""
+
+    INPUT = "input_retention_days"
+    OUTPUT = "output_retention_days"
+    FOR_EVER = "for ever"
+    NEWEST = "newest of each key"
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One entry of the catalogue. ``commands`` are those of ``ebbtide``."""
+
+    name: str
+    purpose: str
+    key: str
+    cleanup: Cleanup
+    keep: Keep
+    written_by: tuple[str, ...]
+    read_by: tuple[str, ...]
+    single: bool = False
+    """One partition, whatever ``partitions`` says: its order is global."""
+    compaction_lag_ms: int = 0
+    """No record younger than this is compacted away."""
+    tombstone_ms: int = 0
+    """How long a tombstone stays for readers that were away."""
+
+    def partitions(self, settings: Settings) -> int:
+        """How many partitions it has: one, or the number that inputs, changelog and keyed outputs share."""
+        return 1 if self.single else settings.partitions
+
+    def config(self, settings: Settings) -> dict[str, str]:
+        """What it is created with, in Kafka's names and units (ms)."""
+        config = {"cleanup.policy": self.cleanup.value}
+        if self.cleanup is Cleanup.COMPACT:
+            config["min.compaction.lag.ms"] = str(self.compaction_lag_ms)
+            config["delete.retention.ms"] = str(self.tombstone_ms)
+        else:
+            config["retention.ms"] = self._retention_ms(settings)
+        return config
+
+    def differences(self, actual: dict[str, str]) -> list[str]:
+        """What in an existing topic's configuration breaks a promise of Ebbtide, in words; [] where nothing does.
+
+        Retention is the operator's business, and a topic may wait longer before it compacts. A name that the broker
+        does not report is not held against it (the embedded broker reports few).
+        """
+        wrong: list[str] = []
+        cleanup = actual.get("cleanup.policy", self.cleanup.value)
+        if cleanup != self.cleanup.value:
+            wrong.append(f"cleanup.policy is {cleanup}, not {self.cleanup.value}")
+        if self.cleanup is Cleanup.COMPACT:
+            for name, least in (
+                ("min.compaction.lag.ms", self.compaction_lag_ms),
+                ("delete.retention.ms", self.tombstone_ms),
+            ):
+                if int(actual.get(name, least)) < least:
+                    wrong.append(f"{name} is {actual[name]}, below {least}")
+        return wrong
+
+    def _retention_ms(self, settings: Settings) -> str:
+        days = {Keep.INPUT: settings.input_retention_days, Keep.OUTPUT: settings.output_retention_days}.get(
+            self.keep, -1
+        )
+        return FOR_EVER if days == -1 else str(days * DAY_MS)
+
+
+def _input(name: str, purpose: str) -> Topic:
+    return Topic(name, purpose, "user_id", Cleanup.DELETE, Keep.INPUT, ("publish",), ("worker", "replay"))
+
+
+def _output(name: str, purpose: str, key: str = "user_id") -> Topic:
+    return Topic(name, purpose, key, Cleanup.DELETE, Keep.OUTPUT, ("worker",), ("diff",))
+
+
+CATALOGUE: Final[dict[str, Topic]] = {
+    topic.name: topic
+    for topic in (
+        _input(CLICKS, "what users looked at, put in carts, shared"),
+        _input(SEARCHES, "what users searched for"),
+        _input(PURCHASES, "what users bought and gave back"),
+        _output(SEGMENT_CHANGES, "a user moved to another stage, tier or risk band, with the evidence"),
+        _output(CHURN_RISK, "how likely a customer is to churn, with reasons"),
+        _output(LATE_EVENTS, "accepted events that came after their user's profile was settled"),
+        _output(DEAD_LETTERS, "rejected records: original bytes, reason code, where they stood", "as received"),
+        Topic(
+            USER_PROFILES,
+            "the portrait of every user, at most once a minute each",
+            "user_id",
+            Cleanup.COMPACT,
+            Keep.NEWEST,
+            ("worker",),
+            ("profile", "diff"),
+            tombstone_ms=DAY_MS,
+        ),
+        Topic(
+            TRAINING_EXAMPLES,
+            "scores whose outcome is known, and how far each partition of the inputs has come",
+            "user_id",
+            Cleanup.DELETE,
+            Keep.FOR_EVER,  # rare beside events; a trainer that starts from nothing learns the same model again
+            ("worker",),
+            ("trainer",),
+            single=True,
+        ),
+        Topic(
+            MODEL_CUTS,
+            "the model as of the end of each event-time day",
+            "day",
+            Cleanup.DELETE,
+            Keep.FOR_EVER,  # a replay scores with the cuts of its days
+            ("trainer",),
+            ("worker", "trainer", "replay"),
+            single=True,
+        ),
+        Topic(
+            CHANGELOG,
+            "stored profiles, partition records and fences: what a worker restores from",
+            "user_id, or the name of the record",
+            Cleanup.COMPACT,
+            Keep.NEWEST,
+            ("worker",),
+            ("worker",),
+            # A zombie's value may stand behind the good one until the next owner has rewritten it: the good one must
+            # still be there when that owner restores.
+            compaction_lag_ms=HOUR_MS,
+            # A local store that was away for less than this sees every tombstone.
+            tombstone_ms=7 * DAY_MS,
+        ),
+    )
+}
+
+
+def topic_name(name: str, settings: Settings, suffix: str = "") -> str:
+    """Name on the broker of a topic of the catalogue, or of its shadow for a replay.
+
+    >>> topic_name(CLICKS, Settings(topic_prefix="eu."))
+    'eu.clicks'
+    >>> topic_name(CHURN_RISK, Settings(), suffix="-trial")
+    'churn-risk-trial'
+    """
+    return f"{settings.topic_prefix}{CATALOGUE[name].name}{suffix}"
+
+
+def topics_table() -> str:
+    """The catalogue as a Markdown table, for the documentation.
+
+    >>> topics_table().splitlines()[2].split("|")[1]
+    ' `clicks` '
+    """
+    lines = [
+        "| topic | what it holds | key | partitions | kept | written by | read by |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for topic in CATALOGUE.values():
+        partitions = "1" if topic.single else "`partitions`"
+        kept = f"`{topic.keep}`" if topic.keep in (Keep.INPUT, Keep.OUTPUT) else str(topic.keep)
+        lines.append(
+            f"| `{topic.name}` | {topic.purpose} | {topic.key} | {partitions} | {kept} "
+            f"| {', '.join(topic.written_by)} | {', '.join(topic.read_by)} |"
+        )
+    return "\n".join(lines) + "\n"
