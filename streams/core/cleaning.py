@@ -15,6 +15,7 @@ from streams.core.actions import DEFAULT_ACTIONS, canonical_action
 from streams.core.events import ACTIONS, MINUTE_MS, REFUND_ACTIONS, Event, Kind, Line, Position
 from streams.core.fields import MAX_QUERY_CHARS, UnfitError, micro_units, name_of, text_of, user_id, whole_quantity
 from streams.core.instants import parse_instant
+from streams.core.policy import Policy
 from streams.core.ports import Rejection
 
 REASONS: Final = (
@@ -62,6 +63,15 @@ class CleaningPolicy(msgspec.Struct, frozen=True, kw_only=True):
     max_line_value: int = 50_000
     future_tolerance_ms: int = 5 * MINUTE_MS
     max_record_bytes: int = 262_144
+
+
+def cleaning_policy(policy: Policy, max_record_bytes: int = 262_144) -> CleaningPolicy:
+    """What a policy says about records: its names of actions over the built-in ones, and what is the future."""
+    return CleaningPolicy(
+        actions={**DEFAULT_ACTIONS, **policy.actions},
+        future_tolerance_ms=round(policy.limits.future_minutes * MINUTE_MS),
+        max_record_bytes=max_record_bytes,
+    )
 
 
 def clean(

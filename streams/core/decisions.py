@@ -103,7 +103,8 @@ class Decider:
     def _body(self, profile: Profile, as_of: int) -> dict[str, Any]:
         delivery = profile.delivery
         delivery.seq += 1
-        return {"user_id": profile.user_id, "as_of": format_instant(as_of), "seq": delivery.seq, "mode": self.mode}
+        return {"id": "", "user_id": profile.user_id, "as_of": format_instant(as_of), "seq": delivery.seq,
+                "mode": self.mode}
 
     def begin(self, profile: Profile, cause: Cause, at: int) -> None:
         """A new version of the portrait, whatever else is told of it."""
@@ -137,6 +138,7 @@ class Decider:
             "evidence": evidence,
         }
         key = output_id(profile.user_id, dimension, cause.id, str(previous), str(current), version)
+        body["id"] = key
         outputs.append(Output(SEGMENT_CHANGES, key, profile.user_id, at, body))
         change = (dimension, previous or "none", current or "none")
         facts.transitions[change] = facts.transitions.get(change, 0) + 1
@@ -204,6 +206,7 @@ class Decider:
             body["rank_score"] = round((at - view.last_order) / (gap + DAY_MS), 6)
         asked = "scheduled" if scheduled else "event"
         key = output_id(profile.user_id, CHURN_RISK, cause.id, asked, str(at), cut.version)
+        body["id"] = key
         outputs.append(Output(CHURN_RISK, key, profile.user_id, at, body))
         delivery.scored_at = at
         delivery.version = cut.version
@@ -236,8 +239,8 @@ class Decider:
             "late_by_ms": watermark - event.ts, "watermark": format_instant(watermark), "event": event_body,
             "source": {"topic": INPUT_TOPICS[event.kind], "partition": event.partition, "offset": event.offset},
         }
-        return Output(LATE_EVENTS, output_id(profile.user_id, LATE_EVENTS, event.id, "", "", ""),
-                      profile.user_id, event.ts, body)
+        body["id"] = key = output_id(profile.user_id, LATE_EVENTS, event.id, "", "", "")
+        return Output(LATE_EVENTS, key, profile.user_id, event.ts, body)
 
 
 def rfm_text(rfm: int) -> str | None:

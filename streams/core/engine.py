@@ -185,6 +185,10 @@ class PartitionEngine:
         profile.delivery = kept
         return [output for output in outputs if output.topic == decisions.CHURN_RISK]
 
+    def __len__(self) -> int:
+        """Users in the cache."""
+        return len(self._cache)
+
     def last_order(self, user_id: str) -> int:
         """Instant of a user's last order; -1 for who never bought."""
         profile = self._find(user_id)

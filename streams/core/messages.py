@@ -17,8 +17,9 @@ from streams.core.ports import Example
 
 
 class Body(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """What every output says."""
+    """What every output says; ``id`` is the CloudEvents id too."""
 
+    id: str
     user_id: str
     as_of: str
     seq: int

@@ -31,7 +31,9 @@ def portrait(profile: Profile, mode: str) -> Output:
     as_of = delivery.as_of
     total = sum(view.interests.values())
     strongest = sorted(view.interests.items(), key=lambda pair: (-pair[1], pair[0]))[:_TOP_INTERESTS]
+    key = output_id(profile.user_id, USER_PROFILES, delivery.cause, "", "", "")
     body: dict[str, Any] = {
+        "id": key,
         "user_id": profile.user_id,
         "as_of": format_instant(as_of),
         "seq": delivery.seq,
@@ -60,5 +62,4 @@ def portrait(profile: Profile, mode: str) -> Output:
             {"category": name, "weight": round(weight / total, 4)} for name, weight in strongest if total
         ],
     }
-    key = output_id(profile.user_id, USER_PROFILES, delivery.cause, "", "", "")
     return Output(USER_PROFILES, key, profile.user_id, as_of, body)

@@ -1,0 +1,120 @@
+"""A result folder: written beside its place and moved there whole, so an interrupted run never looks finished."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Final, Self
+
+from streams import codec
+from streams.core.errors import OutputFolderError
+
+SEGMENT_CHANGES: Final = "segment-changes.jsonl"
+CHURN_RISK: Final = "churn-risk.jsonl"
+PROFILES: Final = "profiles.jsonl"
+LATE_EVENTS: Final = "late-events.jsonl"
+DEAD_LETTERS: Final = "dead-letters.jsonl"
+TRAINING_EXAMPLES: Final = "training-examples.jsonl"
+MODEL: Final = "model.json"
+SCORECARD: Final = "scorecard.json"
+SUMMARY: Final = "summary.json"
+LINES: Final = (SEGMENT_CHANGES, CHURN_RISK, PROFILES, LATE_EVENTS, DEAD_LETTERS, TRAINING_EXAMPLES)
+_BUFFER: Final = 1 << 20
+
+
+class ResultFolder:
+    """A folder of results in the making.
+
+    As a context manager: leaving it without an exception puts the folder in its place, replacing an earlier result;
+    leaving it with one removes what was written.
+
+    Parameters
+    ----------
+    place
+        Where the result shall be. It may be absent, empty, or an earlier finished result.
+
+    Raises
+    ------
+    OutputFolderError
+        The place holds something else, or cannot be written.
+    """
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        if place.exists() and not place.is_dir():
+            raise OutputFolderError(f"{place} is a file.", "Name a folder with --out.")
+        if place.is_dir() and any(place.iterdir()) and not (place / SUMMARY).is_file():
+            raise OutputFolderError(
+                f"{place} is not empty and holds no earlier result.", "Name another folder with --out, or empty it."
+            )
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            self._made = Path(tempfile.mkdtemp(prefix=f".{place.name}.unfinished-", dir=place.parent))
+        except OSError as error:
+            raise OutputFolderError(
+                f"{place.parent} cannot be written: {error.strerror}.", "Name a folder you may write with --out."
+            ) from error
+        self._files: dict[str, IO[bytes]] = {}
+
+    def __enter__(self) -> Self:
+        for name in LINES:
+            self._files[name] = (self._made / name).open("wb", buffering=_BUFFER)
+        return self
+
+    def line(self, name: str, body: dict[str, Any]) -> bytes:
+        """Append one JSON line and give it back."""
+        encoded = codec.encode(body, newline=True)
+        self._files[name].write(encoded)
+        return encoded
+
+    def document(self, name: str, body: dict[str, Any]) -> None:
+        """Write one JSON document."""
+        (self._made / name).write_bytes(codec.encode(body, newline=True))
+
+    def text(self, name: str, text: str) -> None:
+        """Write one text file."""
+        (self._made / name).write_text(text, encoding="utf-8")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            for file in self._files.values():
+                file.close()
+            if kind is None:
+                self._put_in_place()
+        except OSError as problem:
+            raise OutputFolderError(
+                f"{self.place} cannot be written: {problem.strerror}.", "Make room or name another folder with --out."
+            ) from problem
+        finally:
+            shutil.rmtree(self._made, ignore_errors=True)
+
+    def _put_in_place(self) -> None:
+        self._made.chmod(0o755)
+        if self.place.exists():
+            old = Path(tempfile.mkdtemp(prefix=f".{self.place.name}.replaced-", dir=self.place.parent))
+            os.replace(self.place, old)
+            os.replace(self._made, self.place)
+            shutil.rmtree(old)
+        else:
+            os.replace(self._made, self.place)
+
+
+def require_result(folder: Path) -> Path:
+    """A finished result folder.
+
+    Raises
+    ------
+    OutputFolderError
+        It is missing or was not finished.
+    """
+    if not (folder / SUMMARY).is_file():
+        raise OutputFolderError(
+            f"{folder} is not a finished backfill: {SUMMARY} is missing.",
+            f"Run `ebbtide backfill FILE --out {folder}` first.",
+        )
+    return folder
