@@ -20,7 +20,7 @@ from streams.core.errors import BrokerError, TopicError
 from streams.settings import Settings
 from streams.topics import CATALOGUE, Topic, topic_name
 
-REACH_WITHIN_S: Final = 10.0
+REACH_WITHIN_S: Final = 5.0
 """How long a command waits for a broker that does not answer."""
 _VISIBLE_WITHIN_S: Final = 30.0
 
@@ -109,7 +109,7 @@ def ensure_topics(
             admin.wait_for_topics(
                 [topic_name(topic.name, settings, suffix) for topic in missing], timeout_ms=_VISIBLE_WITHIN_S * 1_000
             )
-        _refuse(_states(admin, settings, wanted, suffix), settings)
+        refuse_misfits(_states(admin, settings, wanted, suffix), settings)
         return created
 
 
@@ -123,7 +123,7 @@ def check_topics(settings: Settings, names: Iterable[str] = tuple(CATALOGUE), *,
     BrokerError
         The broker does not answer.
     """
-    _refuse(describe(settings, names, suffix=suffix), settings)
+    refuse_misfits(describe(settings, names, suffix=suffix), settings)
 
 
 def describe(
@@ -136,6 +136,23 @@ def describe(
     """Topics as they stand on the broker, in the order asked for, the missing ones too."""
     with _admin(settings.brokers, timeout_s) as admin:
         return _states(admin, settings, list(names), suffix)
+
+
+def refuse_misfits(states: list[TopicState], settings: Settings) -> None:
+    """Raise :class:`TopicError` where a topic is missing or does not fit; it names all of them."""
+    missing = [state.name for state in states if not state.exists]
+    if missing:
+        raise TopicError(
+            f"Topics are missing at {settings.brokers}: {', '.join(missing)}.",
+            "Create them with: ebbtide topics --create.",
+        )
+    wrong = [f"{state.name}: {', '.join(found)}" for state in states if (found := state.differences(settings))]
+    if wrong:
+        raise TopicError(
+            f"Topics at {settings.brokers} do not fit: {'; '.join(wrong)}.",
+            "Set EBBTIDE_PARTITIONS to what is there (it cannot change later), or mend the configuration with "
+            "kafka-configs, or choose another EBBTIDE_TOPIC_PREFIX.",
+        )
 
 
 def topic_ids(settings: Settings, names: Iterable[str] = tuple(CATALOGUE), *, suffix: str = "") -> dict[str, str]:
@@ -242,19 +259,3 @@ def _create(admin: Any, settings: Settings, topics: list[Topic], suffix: str) ->
             "Let this client create topics, or create them yourself as docs/topics.md lists them.",
         )
     return created
-
-
-def _refuse(states: list[TopicState], settings: Settings) -> None:
-    missing = [state.name for state in states if not state.exists]
-    if missing:
-        raise TopicError(
-            f"Topics are missing at {settings.brokers}: {', '.join(missing)}.",
-            "Create them with: ebbtide topics --create.",
-        )
-    wrong = [f"{state.name}: {', '.join(found)}" for state in states if (found := state.differences(settings))]
-    if wrong:
-        raise TopicError(
-            f"Topics at {settings.brokers} do not fit: {'; '.join(wrong)}.",
-            "Set EBBTIDE_PARTITIONS to what is there (it cannot change later), or mend the configuration with "
-            "kafka-configs, or choose another EBBTIDE_TOPIC_PREFIX.",
-        )
