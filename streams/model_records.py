@@ -1,33 +1,26 @@
-"""Between the engine and the models: settings of the trainer, and the records the two exchange.
+"""Between the engine and the models: which features a trainer learns from and a scorer serves.
 
-``streams.core`` and ``models`` do not know each other; this is where one's words become the other's.
+``streams.core`` and ``models`` do not know each other; this is where one's catalogue becomes the other's schema.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from typing import Final
 
+from models.serving import Cuts
+from models.snapshots import schema_hash
 from models.trainer import Trainer
-from streams.core.features import SCHEMA
-from streams.core.messages import example_body
-from streams.core.ports import Example
+from streams.core.features import NAMES, SCHEMA
 
-
-def schema_hash_of_catalogue() -> str:
-    """The hash that examples, cuts and scorers must agree on."""
-    from models.snapshots import schema_hash
-
-    return schema_hash(SCHEMA)
+CATALOGUE_SCHEMA: Final = schema_hash(SCHEMA)
+"""What examples, cuts and scorers must agree on: names, units and transforms of the features, in order."""
 
 
 def new_trainer(partitions: int, horizon_days: int) -> Trainer:
-    """A trainer for the catalogue's features."""
-    return Trainer(partitions, SCHEMA, horizon_days)
+    """A trainer that has learned nothing, for the catalogue's features."""
+    return Trainer(partitions, NAMES, horizon_days, schema=CATALOGUE_SCHEMA)
 
 
-def example_bodies(
-    examples: Iterable[Example], partition: int, schema: str, horizon_days: int
-) -> list[dict[str, Any]]:
-    """The ``training-examples`` bodies of a step."""
-    return [example_body(example, partition, schema, horizon_days) for example in examples]
+def new_cuts(horizon_days: int) -> Cuts:
+    """An empty container of cuts that refuses those of other features or another horizon."""
+    return Cuts(CATALOGUE_SCHEMA, horizon_days)

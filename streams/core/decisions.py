@@ -41,8 +41,13 @@ class Cause(NamedTuple):
         """The ``cause`` of a message."""
         if self.event is not None and self.kind == "event":
             event = self.event
-            return {"kind": "event", "event_id": event.id, "topic": INPUT_TOPICS[event.kind],
-                    "partition": event.partition, "offset": event.offset}
+            return {
+                "kind": "event",
+                "event_id": event.id,
+                "topic": INPUT_TOPICS[event.kind],
+                "partition": event.partition,
+                "offset": event.offset,
+            }
         return {"kind": self.kind, "deadline": format_instant(self.at)}
 
 
@@ -103,8 +108,13 @@ class Decider:
     def _body(self, profile: Profile, as_of: int) -> dict[str, Any]:
         delivery = profile.delivery
         delivery.seq += 1
-        return {"id": "", "user_id": profile.user_id, "as_of": format_instant(as_of), "seq": delivery.seq,
-                "mode": self.mode}
+        return {
+            "id": "",
+            "user_id": profile.user_id,
+            "as_of": format_instant(as_of),
+            "seq": delivery.seq,
+            "mode": self.mode,
+        }
 
     def begin(self, profile: Profile, cause: Cause, at: int) -> None:
         """A new version of the portrait, whatever else is told of it."""
@@ -119,22 +129,61 @@ class Decider:
         if view.stage != delivery.stage:
             previous = STAGE_NAMES[delivery.stage] if delivery.stage >= 0 else None
             delivery.stage = view.stage
-            self._change(profile, cause, at, "lifecycle", previous, STAGE_NAMES[view.stage], view.since, rule,
-                         self._evidence(profile, at), outputs, facts)
+            self._change(
+                profile,
+                cause,
+                at,
+                "lifecycle",
+                previous,
+                STAGE_NAMES[view.stage],
+                view.since,
+                rule,
+                self._evidence(profile, at),
+                outputs,
+                facts,
+            )
         if view.tier != delivery.tier:
             before = tier_name(delivery.tier)
             delivery.tier = view.tier
-            self._change(profile, cause, at, "value_tier", before, tier_name(view.tier), at,
-                         "sum of R, F and M", self._value_evidence(profile, at), outputs, facts)
+            self._change(
+                profile,
+                cause,
+                at,
+                "value_tier",
+                before,
+                tier_name(view.tier),
+                at,
+                "sum of R, F and M",
+                self._value_evidence(profile, at),
+                outputs,
+                facts,
+            )
 
     def _change(
-        self, profile: Profile, cause: Cause, at: int, dimension: str, previous: str | None, current: str | None,
-        since: int, rule: str, evidence: dict[str, Any], outputs: list[Output], facts: Facts, version: str = "",
+        self,
+        profile: Profile,
+        cause: Cause,
+        at: int,
+        dimension: str,
+        previous: str | None,
+        current: str | None,
+        since: int,
+        rule: str,
+        evidence: dict[str, Any],
+        outputs: list[Output],
+        facts: Facts,
+        version: str = "",
     ) -> None:
         body = self._body(profile, at)
         body |= {
-            "dimension": dimension, "previous": previous, "current": current, "phase": PHASES[profile.view.stage],
-            "since": format_instant(since), "cause": cause.body(), "rule": rule, "policy_version": self.policy.version,
+            "dimension": dimension,
+            "previous": previous,
+            "current": current,
+            "phase": PHASES[profile.view.stage],
+            "since": format_instant(since),
+            "cause": cause.body(),
+            "rule": rule,
+            "policy_version": self.policy.version,
             "evidence": evidence,
         }
         key = output_id(profile.user_id, dimension, cause.id, str(previous), str(current), version)
@@ -146,8 +195,11 @@ class Decider:
     def _evidence(self, profile: Profile, at: int) -> dict[str, Any]:
         view = profile.view
         evidence: dict[str, Any] = {
-            "orders": view.orders, "orders_365d": view.orders_365d, "active_days": view.active_days,
-            "clicks_30d": 0, "searches_30d": 0,
+            "orders": view.orders,
+            "orders_365d": view.orders_365d,
+            "active_days": view.active_days,
+            "clicks_30d": 0,
+            "searches_30d": 0,
         }
         month = window(view, at, 30)
         evidence["clicks_30d"], evidence["searches_30d"] = month.clicks, month.searches
@@ -161,7 +213,9 @@ class Decider:
     def _value_evidence(self, profile: Profile, at: int) -> dict[str, Any]:
         view = profile.view
         evidence: dict[str, Any] = {
-            "rfm": rfm_text(view.rfm), "orders_365d": view.orders_365d, "net_spend_365d": view.amount_365d / MICRO,
+            "rfm": rfm_text(view.rfm),
+            "orders_365d": view.orders_365d,
+            "net_spend_365d": view.amount_365d / MICRO,
         }
         if view.orders:
             evidence["days_since_last_order"] = round((at - view.last_order) / DAY_MS, 3)
@@ -170,8 +224,16 @@ class Decider:
     # -- risk --------------------------------------------------------------------------------------------------------
 
     def score(
-        self, profile: Profile, cause: Cause, at: int, features: list[float] | None, model: ChurnScorer,
-        outputs: list[Output], facts: Facts, *, scheduled: bool,
+        self,
+        profile: Profile,
+        cause: Cause,
+        at: int,
+        features: list[float] | None,
+        model: ChurnScorer,
+        outputs: list[Output],
+        facts: Facts,
+        *,
+        scheduled: bool,
     ) -> None:
         """Score a customer as of an instant and tell it where DESIGN says so."""
         view, delivery = profile.view, profile.delivery
@@ -195,9 +257,14 @@ class Decider:
             facts.scores["stale"] = facts.scores.get("stale", 0) + 1
         body = self._body(profile, at)
         body |= {
-            "probability": probability, "horizon_days": self.horizon_days,
-            "band": None if cold else band_name(band), "previous_band": band_name(previous), "scheduled": scheduled,
-            "cold_start": cold, "stale_model": stale, "model": {"name": MODEL_NAME, "version": cut.version},
+            "probability": probability,
+            "horizon_days": self.horizon_days,
+            "band": None if cold else band_name(band),
+            "previous_band": band_name(previous),
+            "scheduled": scheduled,
+            "cold_start": cold,
+            "stale_model": stale,
+            "model": {"name": MODEL_NAME, "version": cut.version},
             "reasons": [] if cold else reasons(cut, features),
         }
         if cold:
@@ -214,13 +281,22 @@ class Decider:
             delivery.probability = probability
         if band != previous:
             delivery.band = band
-            self._change(profile, cause, at, "risk_band", band_name(previous), band_name(band), at,
-                         "probability of churn", {"probability": probability, "horizon_days": self.horizon_days,
-                                                  "model_version": cut.version}, outputs, facts, cut.version)
+            self._change(
+                profile,
+                cause,
+                at,
+                "risk_band",
+                band_name(previous),
+                band_name(band),
+                at,
+                "probability of churn",
+                {"probability": probability, "horizon_days": self.horizon_days, "model_version": cut.version},
+                outputs,
+                facts,
+                cut.version,
+            )
 
-    def moment(
-        self, profile: Profile, moment: Moment, model: ChurnScorer, outputs: list[Output], facts: Facts
-    ) -> None:
+    def moment(self, profile: Profile, moment: Moment, model: ChurnScorer, outputs: list[Output], facts: Facts) -> None:
         """Tell what one deadline of the view did."""
         cause = by_silence(moment.at)
         facts.deadlines_fired += 1
@@ -236,7 +312,9 @@ class Decider:
         """The copy of an event that came after its instant was settled."""
         body = self._body(profile, event.ts)
         body |= {
-            "late_by_ms": watermark - event.ts, "watermark": format_instant(watermark), "event": event_body,
+            "late_by_ms": watermark - event.ts,
+            "watermark": format_instant(watermark),
+            "event": event_body,
             "source": {"topic": INPUT_TOPICS[event.kind], "partition": event.partition, "offset": event.offset},
         }
         body["id"] = key = output_id(profile.user_id, LATE_EVENTS, event.id, "", "", "")

@@ -60,8 +60,15 @@ class PartitionEngine:
     """
 
     def __init__(
-        self, policy: Policy, store: ProfileStore | Mapping[str, bytes], *, horizon_days: int, mode: str,
-        partition: int = 0, grace_ms: int = GRACE_MS, cache_profiles: int | None = None,
+        self,
+        policy: Policy,
+        store: ProfileStore | Mapping[str, bytes],
+        *,
+        horizon_days: int,
+        mode: str,
+        partition: int = 0,
+        grace_ms: int = GRACE_MS,
+        cache_profiles: int | None = None,
     ) -> None:
         self.policy = Compiled(policy)
         self.partition = partition
@@ -213,8 +220,9 @@ class PartitionEngine:
             facts.count(event.kind, "duplicate")
             return
         if event.ts < self.watermark - TOO_LATE_MS:
-            message = (f"the event is of {format_instant(event.ts)}, "
-                       f"more than 365 d before {format_instant(self.watermark)}")
+            message = (
+                f"the event is of {format_instant(event.ts)}, more than 365 d before {format_instant(self.watermark)}"
+            )
             where = Position(INPUT_TOPICS[event.kind], event.partition, event.offset)
             step.rejected.append((event, Rejection("too_late", message, where)))
             facts.count(event.kind, "rejected")
@@ -239,8 +247,11 @@ class PartitionEngine:
                 self._follow(profile, event, model, step)
             else:
                 self._refold(profile, event, model, step)
-            if len(profile.open) > MAX_OPEN and len(profile.open) % (MAX_OPEN // 2) == 0 \
-                    and profile.open_size() > MAX_OPEN:
+            if (
+                len(profile.open) > MAX_OPEN
+                and len(profile.open) % (MAX_OPEN // 2) == 0
+                and profile.open_size() > MAX_OPEN
+            ):
                 facts.settled_early += profile.settle_early(self._fold, MAX_OPEN // 2)
         self._restage(before, profile)
         self._silence.file(user_id, profile.view.next_at)
@@ -294,8 +305,16 @@ class PartitionEngine:
         at = max(view.through, profile.delivery.as_of)
         self._tell(profile, cause, at, "the order of events was corrected", False, model, step)
         for moment in unserved:
-            self._decider.score(profile, decisions.by_silence(moment.at), moment.at, moment.features, model,
-                                step.outputs, step.facts, scheduled=True)
+            self._decider.score(
+                profile,
+                decisions.by_silence(moment.at),
+                moment.at,
+                moment.features,
+                model,
+                step.outputs,
+                step.facts,
+                scheduled=True,
+            )
         if money and view.orders and not unserved:
             self._decider.score(profile, cause, at, None, model, step.outputs, step.facts, scheduled=False)
 
@@ -376,13 +395,22 @@ class PartitionEngine:
         else:
             step.facts.churned += 1
         as_of = observation.as_of
-        step.examples.append(Example(
-            id=output_id(profile.user_id, "example", str(as_of)),
-            user_id=profile.user_id, user_hash=profile.user_hash, as_of_ms=as_of, label_ms=observation.due,
-            churned=not observation.returned, probability=served.probability, model_version=served.version,
-            cold_start=served.cold_start, stage=STAGE_NAMES[observation.stage],
-            tier=decisions.tier_name(observation.tier), features=observation.features,
-        ))
+        step.examples.append(
+            Example(
+                id=output_id(profile.user_id, "example", str(as_of)),
+                user_id=profile.user_id,
+                user_hash=profile.user_hash,
+                as_of_ms=as_of,
+                label_ms=observation.due,
+                churned=not observation.returned,
+                probability=served.probability,
+                model_version=served.version,
+                cold_start=served.cold_start,
+                stage=STAGE_NAMES[observation.stage],
+                tier=decisions.tier_name(observation.tier),
+                features=observation.features,
+            )
+        )
 
     def _maturity_at(self, profile: Profile) -> int:
         return min(profile.maturity_at, self._forget_at(profile))

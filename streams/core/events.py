@@ -27,7 +27,14 @@ INPUT_TOPICS: Final[tuple[str, str, str]] = ("clicks", "searches", "purchases")
 """Topic of each :class:`Kind`; partition n of all three has one owner."""
 
 ACTIONS: Final = (
-    "other", "view", "cart", "favourite", "share", "review", "remove", "search_click",
+    "other",
+    "view",
+    "cart",
+    "favourite",
+    "share",
+    "review",
+    "remove",
+    "search_click",
 )
 """What a click can be; an index into this tuple is what a profile stores."""
 

@@ -293,9 +293,7 @@ class Fold:
 
     # -- deadlines ---------------------------------------------------------------------------------------------------
 
-    def advance(
-        self, state: State, through: int, user_hash: int, told: Callable[[Moment], None] | None = None
-    ) -> None:
+    def advance(self, state: State, through: int, user_hash: int, told: Callable[[Moment], None] | None = None) -> None:
         """Fire every deadline at or before ``through``, in order; ``told`` hears of each one."""
         while state.next_at <= through:
             moment = self._fire(state, state.next_at, user_hash, told is not None)
@@ -312,10 +310,16 @@ class Fold:
             sampled = mixed(user_hash, at // HOUR_MS) % SAMPLE_ONE_IN == 0
             if serving or sampled:
                 features = vector(state, at, self.policy)
-            state.pending.append(Observation(
-                at, at + self.horizon_ms, False, state.stage, state.tier,
-                packed(features) if sampled and features is not None else None,
-            ))
+            state.pending.append(
+                Observation(
+                    at,
+                    at + self.horizon_ms,
+                    False,
+                    state.stage,
+                    state.tier,
+                    packed(features) if sampled and features is not None else None,
+                )
+            )
         self.plan(state, at, user_hash)
         return Moment(at, rule, scheduled, features)
 

@@ -10,8 +10,9 @@ from streams.core.events import DAY_MS
 from streams.core.policy import Compiled
 from streams.core.state import DAY, FAR, Stage, State
 
-_CUSTOMER_STAGES = frozenset({Stage.NEW_CUSTOMER, Stage.GROWING, Stage.REACTIVATED, Stage.LOYAL,
-                              Stage.AT_RISK, Stage.CHURNED})
+_CUSTOMER_STAGES = frozenset(
+    {Stage.NEW_CUSTOMER, Stage.GROWING, Stage.REACTIVATED, Stage.LOYAL, Stage.AT_RISK, Stage.CHURNED}
+)
 
 
 class SilenceLimits(NamedTuple):

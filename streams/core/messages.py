@@ -204,12 +204,22 @@ def schema_of(topic: str) -> dict[str, Any]:
 def example_body(example: Example, partition: int, schema: str, horizon_days: int) -> dict[str, Any]:
     """The ``training-examples`` body of a labelled score."""
     return {
-        "type": "example", "id": example.id, "user_id": example.user_id, "user_hash": example.user_hash,
-        "as_of": format_instant(example.as_of_ms), "label_at": format_instant(example.label_ms),
-        "churned": int(example.churned), "probability": example.probability, "model_version": example.model_version,
-        "cold_start": example.cold_start, "stage": example.stage, "tier": example.tier, "partition": partition,
+        "type": "example",
+        "id": example.id,
+        "user_id": example.user_id,
+        "user_hash": example.user_hash,
+        "as_of": format_instant(example.as_of_ms),
+        "label_at": format_instant(example.label_ms),
+        "churned": int(example.churned),
+        "probability": example.probability,
+        "model_version": example.model_version,
+        "cold_start": example.cold_start,
+        "stage": example.stage,
+        "tier": example.tier,
+        "partition": partition,
         "features": None if example.features is None else b64encode(example.features).decode("ascii"),
-        "schema": schema, "horizon_days": horizon_days,
+        "schema": schema,
+        "horizon_days": horizon_days,
     }
 
 
@@ -217,26 +227,45 @@ def mark_body(
     partition: int, partitions: int, watermark: int, *, drained: bool, clock: str, until: int | None
 ) -> dict[str, Any]:
     """The ``training-examples`` mark: every example of this partition with a label before W was sent."""
-    return {"type": "mark", "partition": partition, "partitions": partitions, "watermark": watermark,
-            "drained": drained, "clock": clock, "until": until}
+    return {
+        "type": "mark",
+        "partition": partition,
+        "partitions": partitions,
+        "watermark": watermark,
+        "drained": drained,
+        "clock": clock,
+        "until": until,
+    }
 
 
 def event_body(event: Event) -> dict[str, Any]:
     """A clean event in the words of the input topics; what is unknown is left out."""
     body: dict[str, Any] = {
-        "type": INPUT_TOPICS[event.kind], "event_id": event.id, "user_id": event.user_id,
+        "type": INPUT_TOPICS[event.kind],
+        "event_id": event.id,
+        "user_id": event.user_id,
         "ts": format_instant(event.ts),
     }
     if event.kind == Kind.CLICK:
         body["action"] = ACTIONS[event.action]
-    optional = {"item_id": event.item_id, "category": event.category, "query": event.query,
-                "session_id": event.session_id, "refund_of": event.refund_of,
-                "price": None if event.price is None else event.price / MICRO}
+    optional = {
+        "item_id": event.item_id,
+        "category": event.category,
+        "query": event.query,
+        "session_id": event.session_id,
+        "refund_of": event.refund_of,
+        "price": None if event.price is None else event.price / MICRO,
+    }
     body |= {name: value for name, value in optional.items() if value is not None}
     if event.lines:
         body["lines"] = [
-            {"item_id": line.item_id, "category": line.category, "brand": line.brand,
-             "price": None if line.price is None else line.price / MICRO, "quantity": line.quantity}
+            {
+                "item_id": line.item_id,
+                "category": line.category,
+                "brand": line.brand,
+                "price": None if line.price is None else line.price / MICRO,
+                "quantity": line.quantity,
+            }
             for line in event.lines
         ]
     return body

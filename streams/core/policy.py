@@ -104,9 +104,26 @@ class Compiled:
     """A policy in the engine's own units (ms, millionths), computed once."""
 
     __slots__ = (
-        "at_risk_floor_ms", "at_risk_gaps", "band_floors", "churned_floor_ms", "churned_gaps", "dormant_ms",
-        "fingerprint", "forget_ms", "frequency", "hysteresis", "line_value", "loyal_leave", "loyal_orders",
-        "loyal_tenure_gaps", "monetary", "policy", "recency_ms", "scores_stop_ms", "shop_gap_ms", "tier_points",
+        "at_risk_floor_ms",
+        "at_risk_gaps",
+        "band_floors",
+        "churned_floor_ms",
+        "churned_gaps",
+        "dormant_ms",
+        "fingerprint",
+        "forget_ms",
+        "frequency",
+        "hysteresis",
+        "line_value",
+        "loyal_leave",
+        "loyal_orders",
+        "loyal_tenure_gaps",
+        "monetary",
+        "policy",
+        "recency_ms",
+        "scores_stop_ms",
+        "shop_gap_ms",
+        "tier_points",
         "version",
     )
 
@@ -171,11 +188,15 @@ def _check(policy: Policy, source: str) -> None:
     rules = (
         (policy.gap.shop_days > 0, "gap.shop_days must be above 0"),
         (0 < stages.at_risk_gaps < stages.churned_gaps, "stages.at_risk_gaps must be above 0, below churned_gaps"),
-        (0 < stages.at_risk_floor_days < stages.churned_floor_days,
-         "stages.at_risk_floor_days must be above 0 and below churned_floor_days"),
+        (
+            0 < stages.at_risk_floor_days < stages.churned_floor_days,
+            "stages.at_risk_floor_days must be above 0 and below churned_floor_days",
+        ),
         (stages.dormant_days > 0, "stages.dormant_days must be above 0"),
-        (1 <= stages.loyal_leave_orders <= stages.loyal_orders,
-         "stages.loyal_leave_orders must be between 1 and loyal_orders"),
+        (
+            1 <= stages.loyal_leave_orders <= stages.loyal_orders,
+            "stages.loyal_leave_orders must be between 1 and loyal_orders",
+        ),
         (stages.loyal_tenure_gaps >= 0, "stages.loyal_tenure_gaps must not be negative"),
         (_ascending(rfm.recency_days) and rfm.recency_days[0] >= 0, "rfm.recency_days must ascend"),
         (_ascending(rfm.frequency_orders) and rfm.frequency_orders[0] >= 1, "rfm.frequency_orders must ascend"),
@@ -185,8 +206,10 @@ def _check(policy: Policy, source: str) -> None:
         (0 <= bands.hysteresis < bands.medium, "risk_bands.hysteresis must be below medium"),
         (limits.line_value > 0, "limits.line_value must be above 0"),
         (limits.future_minutes >= 0, "limits.future_minutes must not be negative"),
-        (400 <= limits.scores_stop_days < limits.forget_days,
-         "limits.scores_stop_days must be at least 400 and below forget_days"),
+        (
+            400 <= limits.scores_stop_days < limits.forget_days,
+            "limits.scores_stop_days must be at least 400 and below forget_days",
+        ),
     )
     for holds, rule in rules:
         if not holds:

@@ -83,7 +83,8 @@ class PolicyFit:
         histories = self._customers.values()
         gaps = [
             median(later - earlier for earlier, later in pairwise(sorted(history.days)))
-            for history in histories if len(history.days) > 1
+            for history in histories
+            if len(history.days) > 1
         ]
         if len(histories) < LEAST_CUSTOMERS or not gaps:
             raise PolicyError(
@@ -127,7 +128,8 @@ def render_policy(policy: Policy) -> str:
     lines = [f"version = {_value(document.pop('version'))}"]
     for section, entries in document.items():
         lines += ["", f"[{section}]"]
-        lines += [f"{_value(name) if section == 'actions' else name} = {_value(entry)}" for name, entry in entries.items()]
+        for name, entry in entries.items():
+            lines.append(f"{_value(name) if section == 'actions' else name} = {_value(entry)}")
     return "\n".join(lines) + "\n"
 
 

@@ -43,23 +43,31 @@ def portrait(profile: Profile, mode: str) -> Output:
         "first_order_at": _instant(view.first_order),
         "last_order_at": _instant(view.last_order),
         "totals": {
-            "clicks": view.clicks, "searches": view.searches, "orders": view.orders, "lines": view.lines,
-            "amount": view.amount / MICRO, "refunded": view.refunded / MICRO,
+            "clicks": view.clicks,
+            "searches": view.searches,
+            "orders": view.orders,
+            "lines": view.lines,
+            "amount": view.amount / MICRO,
+            "refunded": view.refunded / MICRO,
         },
         "windows": {
             "24h": _window(last_hours(view, as_of)),
             **{f"{days}d": _window(window(view, as_of, days)) for days in (7, 30, 90, 365)},
         },
         "lifecycle": {
-            "stage": STAGE_NAMES[view.stage], "phase": PHASES[view.stage], "since": _instant(view.since),
+            "stage": STAGE_NAMES[view.stage],
+            "phase": PHASES[view.stage],
+            "since": _instant(view.since),
         },
         "value": {"tier": tier_name(view.tier), "rfm": rfm_text(view.rfm)},
-        "risk": None if delivery.scored_at < 0 else {
-            "probability": delivery.probability, "band": band_name(delivery.band),
-            "as_of": format_instant(delivery.scored_at), "model_version": delivery.version,
+        "risk": None
+        if delivery.scored_at < 0
+        else {
+            "probability": delivery.probability,
+            "band": band_name(delivery.band),
+            "as_of": format_instant(delivery.scored_at),
+            "model_version": delivery.version,
         },
-        "interests": [
-            {"category": name, "weight": round(weight / total, 4)} for name, weight in strongest if total
-        ],
+        "interests": [{"category": name, "weight": round(weight / total, 4)} for name, weight in strongest if total],
     }
     return Output(USER_PROFILES, key, profile.user_id, as_of, body)

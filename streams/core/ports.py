@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from streams.core.events import Event, Position
 
-
-class Contribution(NamedTuple):
-    """What one feature adds to the logit against the average customer."""
-
-    feature: int
-    contribution: float
-    usual: float
-    """The training mean of the feature, in the unit of the feature vector."""
+Contribution = tuple[int, float, float]
+"""Index of a feature, what it adds to the logit against the average customer, and its training mean."""
 
 
 class Cut(Protocol):
@@ -36,7 +30,7 @@ class Cut(Protocol):
     def probability(self, features: Sequence[float]) -> float:
         """Probability of churn, for one feature vector in catalogue order."""
 
-    def contributions(self, features: Sequence[float], most: int) -> list[Contribution]:
+    def contributions(self, features: Sequence[float], most: int) -> Sequence[Contribution]:
         """The features that raise the risk most, highest first."""
 
 
@@ -119,7 +113,6 @@ class Facts:
     """(dimension, previous, current) -> how often."""
     scores: dict[str, int] = field(default_factory=dict)
     """band, ``cold`` or ``stale`` -> how often."""
-
 
     def count(self, kind: int, outcome: str) -> None:
         """Count the outcome of one record."""

@@ -86,8 +86,18 @@ EMPTY_STATE: Final = encode_state(State())
 class Profile:
     """A decoded profile, as the engine holds it."""
 
-    __slots__ = ("_open_ids", "applied", "delivery", "open", "settled", "settled_key", "settled_through", "user_hash",
-                 "user_id", "view")
+    __slots__ = (
+        "_open_ids",
+        "applied",
+        "delivery",
+        "open",
+        "settled",
+        "settled_key",
+        "settled_through",
+        "user_hash",
+        "user_id",
+        "view",
+    )
 
     def __init__(self, user_id: str) -> None:
         self.user_id = user_id
@@ -211,12 +221,19 @@ class Profile:
         """The value to store."""
         view, delivery = self.view, self.delivery
         header = _HEADER.pack(
-            MAGIC, SCHEMA, writer, self.settled_through, view.next_at, self.maturity_at,
-            view.stage, view.tier + 1, delivery.band + 1, policy,
+            MAGIC,
+            SCHEMA,
+            writer,
+            self.settled_through,
+            view.next_at,
+            self.maturity_at,
+            view.stage,
+            view.tier + 1,
+            delivery.band + 1,
+            policy,
         )
         return header + _encoder.encode(
-            Stored(self.settled, self.settled_through, self.settled_key, self.open, view.fired, delivery,
-                   self.applied)
+            Stored(self.settled, self.settled_through, self.settled_key, self.open, view.fired, delivery, self.applied)
         )
 
 
@@ -225,7 +242,7 @@ def _take_ripe(state: State, through: int) -> list[Observation]:
     if not pending or pending[0].due > through:
         return []
     ripe = [observation for observation in pending if observation.due <= through]
-    state.pending = pending[len(ripe):]
+    state.pending = pending[len(ripe) :]
     for observation in reversed(ripe):
         if not observation.returned:
             state.last_churned = (observation.as_of, observation.due)

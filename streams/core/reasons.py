@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from streams.core.features import CATALOGUE
-from streams.core.ports import Contribution, Cut
+from streams.core.ports import Cut
 
 MOST_REASONS: Final = 3
 
@@ -37,15 +37,16 @@ def reasons(cut: Cut, features: Sequence[float]) -> list[dict[str, Any]]:
         ``feature``, ``value`` and ``usual`` in the feature's own unit, ``contribution`` to the logit, ``text``.
     """
     told = []
-    contributions: list[Contribution] = cut.contributions(features, MOST_REASONS)
-    for index, contribution, usual in contributions:
+    for index, contribution, usual in cut.contributions(features, MOST_REASONS):
         feature = CATALOGUE[index]
         value, normal = feature.natural(features[index]), feature.natural(usual)
-        told.append({
-            "feature": feature.name,
-            "value": round(value, 4),
-            "usual": round(normal, 4),
-            "contribution": round(contribution, 6),
-            "text": _text(index, value, normal),
-        })
+        told.append(
+            {
+                "feature": feature.name,
+                "value": round(value, 4),
+                "usual": round(normal, 4),
+                "contribution": round(contribution, 6),
+                "text": _text(index, value, normal),
+            }
+        )
     return told

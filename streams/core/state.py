@@ -43,7 +43,15 @@ class Stage(IntEnum):
 
 STAGE_NAMES: Final = tuple(stage.name.lower() for stage in Stage)
 PHASES: Final = (
-    "acquisition", "activation", "activation", "growth", "growth", "maturity", "churn", "churn", "churn",
+    "acquisition",
+    "activation",
+    "activation",
+    "growth",
+    "growth",
+    "maturity",
+    "churn",
+    "churn",
+    "churn",
 )
 """The phase of each stage, by its number."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -64,8 +63,8 @@ class ResultFolder:
             self._files[name] = (self._made / name).open("wb", buffering=_BUFFER)
         return self
 
-    def line(self, name: str, body: dict[str, Any]) -> bytes:
-        """Append one JSON line and give it back."""
+    def line(self, name: str, body: dict[str, Any], key: str) -> bytes:
+        """Append one JSON line and give it back; the key matters only on Kafka."""
         encoded = codec.encode(body, newline=True)
         self._files[name].write(encoded)
         return encoded
@@ -73,10 +72,6 @@ class ResultFolder:
     def document(self, name: str, body: dict[str, Any]) -> None:
         """Write one JSON document."""
         (self._made / name).write_bytes(codec.encode(body, newline=True))
-
-    def text(self, name: str, text: str) -> None:
-        """Write one text file."""
-        (self._made / name).write_text(text, encoding="utf-8")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -97,11 +92,11 @@ class ResultFolder:
         self._made.chmod(0o755)
         if self.place.exists():
             old = Path(tempfile.mkdtemp(prefix=f".{self.place.name}.replaced-", dir=self.place.parent))
-            os.replace(self.place, old)
-            os.replace(self._made, self.place)
+            self.place.replace(old)
+            self._made.replace(self.place)
             shutil.rmtree(old)
         else:
-            os.replace(self._made, self.place)
+            self._made.replace(self.place)
 
 
 def require_result(folder: Path) -> Path:

@@ -1,0 +1,84 @@
+"""Where an offline run reads from: event logs in files, or the input topics of a live installation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from streams.core.events import INPUT_TOPICS, Position
+from streams.replay.files import EventLog, Fault, merge_logs, record_id
+
+
+class Row(NamedTuple):
+    """One record to clean, in merge order.
+
+    ``record_id`` names it if it has no event_id; ``published_ms`` is what "future" is judged by; ``source`` says in a
+    dead letter where it was; ``from_file`` that its position cannot come twice.
+    """
+
+    kind: int | None
+    ts_ms: int | None
+    raw: dict[str, Any] | bytes
+    fault: Fault | None
+    position: Position
+    record_id: str
+    published_ms: int
+    source: dict[str, Any]
+    from_file: bool
+
+
+class Source(Protocol):
+    """A finished log, whole and in merge order."""
+
+    @property
+    def total(self) -> int:
+        """How many rows it gives."""
+
+    def rows(self) -> Iterator[Row]:
+        """Every row by (time; clicks, searches, purchases; position)."""
+
+    def describe(self) -> list[dict[str, Any]]:
+        """What was read, for the summary."""
+
+
+class FileSource:
+    """One or more event logs, merged by event time.
+
+    Parameters
+    ----------
+    logs
+        Opened logs.
+    started_ms
+        The start of the run: files carry no time of publishing.
+    """
+
+    def __init__(self, logs: Sequence[EventLog], started_ms: int) -> None:
+        self._logs = logs
+        self._started_ms = started_ms
+
+    @property
+    def total(self) -> int:
+        """Rows of all files."""
+        return sum(log.rows for log in self._logs)
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Name, hash and rows of each file."""
+        return [{"name": log.path.name, "sha256": log.digest, "rows": log.rows} for log in self._logs]
+
+    def rows(self) -> Iterator[Row]:
+        """Every row by (time; clicks, searches, purchases; file, row)."""
+        logs, started = self._logs, self._started_ms
+        names = [log.path.name for log in logs]
+        for index, record in merge_logs(logs):
+            topic = names[index] if record.kind is None else INPUT_TOPICS[record.kind]
+            yield Row(
+                record.kind,
+                record.ts_ms,
+                record.raw,
+                record.fault,
+                Position(topic, 0, record.row),
+                record_id(logs[index].digest, record.row),
+                started,
+                {"file": names[index], "row": record.row},
+                True,
+            )
