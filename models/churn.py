@@ -1,0 +1,272 @@
+"""The first champion: a logistic regression that keeps a Gaussian posterior over its weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Self
+
+import numpy as np
+import numpy.typing as npt
+from river import base
+
+Vector = npt.NDArray[np.float64]
+
+CLIP: Final = 6.0
+"""Standardised inputs are held within this many standard deviations."""
+INTERCEPT_VARIANCE: Final = 10.0
+"""Prior variance of the intercept: the base rate is anything, also far from one half."""
+_TINY: Final = 1e-150
+_MODE_TOLERANCE: Final = 1e-12
+_MODE_STEPS: Final = 50
+
+
+def sigmoid(logit: float) -> float:
+    """The logistic function, without overflow on either side."""
+    if logit >= 0.0:
+        return 1.0 / (1.0 + math.exp(-logit))
+    odds = math.exp(logit)
+    return odds / (1.0 + odds)
+
+
+def _mode(mean: float, variance: float, label: float) -> float:
+    """Where the posterior of the logit peaks: the root of a = mean + variance (label - sigmoid(a)).
+
+    The right side falls in a, so the root is the only one and lies between its values at p = 0 and p = 1.
+    Newton's steps that would leave that bracket are replaced by halving it.
+    """
+    low, high = mean + variance * (label - 1.0), mean + variance * label
+    at = mean
+    for _ in range(_MODE_STEPS):
+        p = sigmoid(at)
+        gap = at - mean - variance * (label - p)
+        if gap > 0.0:
+            high = at
+        else:
+            low = at
+        step = gap / (1.0 + variance * p * (1.0 - p))
+        if abs(step) <= _MODE_TOLERANCE * (1.0 + abs(at)):
+            return at - step
+        at -= step
+        if not low <= at <= high:
+            at = 0.5 * (low + high)
+    return at
+
+
+class BayesianLogistic(base.Classifier):
+    """Online logistic regression with a full Gaussian posterior, one Laplace step per label.
+
+    Inputs are standardised by their running mean and variance (Welford), clipped at ±6, and an intercept is
+    added. For each label the mode of (Gaussian prior × logistic likelihood) is found along the one direction
+    that the example can move, and the covariance takes the rank-1 update at that mode. There is no learning
+    rate to tune: the covariance is the learning rate, per direction.
+
+    Served is the probability at the posterior *mean*. Averaging over the posterior (MacKay's probit
+    approximation) would need the covariance at every score, and buys little here: on weekly scores over three real
+    shops' logs, after the first 1,000 labels, it bettered the prequential log loss by 0.0013, 0.0007 and 0.0007 (of
+    0.380, 0.308 and 0.587) and left the order of the customers alone.
+
+    All arithmetic is elementwise or adds rows in a fixed order, never through BLAS: the same examples in the
+    same order give the same bits in every process on a machine, whatever its threads.
+
+    Parameters
+    ----------
+    features
+        Names, in the order of the feature vector. In a dict, a name that is missing counts as its training
+        mean and teaches nothing about itself; names not listed here are ignored.
+    prior_variance
+        Variance of each weight before the first label, in (logits per standard deviation)². Small, because the
+        weekly scores of one user repeat each other and the catalogue's features overlap: on the same logs 0.003
+        to 0.01 beat 0.1 by 0.002 to 0.028 AUC, and 1 by more.
+    forgetting
+        Share (0 to 1, mild: 1e-6 to 1e-4) of the posterior that each label lets go back to the prior, so that
+        old habits fade. 0 keeps everything, and was best or within 0.001 log loss of it on the three logs.
+
+    Raises
+    ------
+    ValueError
+        On a parameter out of range, a vector of the wrong length, or a value that is not finite.
+
+    Examples
+    --------
+    >>> model = BayesianLogistic(["days_since_order"])
+    >>> for label in range(2_000):
+    ...     model.learn_one({"days_since_order": float(label % 40)}, label % 40 > 20)
+    >>> model.predict_proba_one({"days_since_order": 35.0})[True] > 0.8
+    True
+
+    References
+    ----------
+    Spiegelhalter and Lauritzen, "Sequential updating of conditional probabilities on directed graphical
+    structures", Networks 20 (1990); MacKay, "The evidence framework applied to classification networks",
+    Neural Computation 4 (1992); Welford, Technometrics 4 (1962).
+    """
+
+    def __init__(self, features: Sequence[str], prior_variance: float = 0.01, forgetting: float = 0.0) -> None:
+        if len(set(features)) != len(features):
+            raise ValueError("feature names must be unique")
+        if not (math.isfinite(prior_variance) and prior_variance > 0.0):
+            raise ValueError(f"prior_variance must be a finite number above 0, not {prior_variance!r}")
+        if not 0.0 <= forgetting < 1.0:
+            raise ValueError(f"forgetting must be at least 0 and below 1, not {forgetting!r}")
+        self.features = features
+        self.prior_variance = prior_variance
+        self.forgetting = forgetting
+        size = len(features)
+        self.labels = 0
+        self.churned = 0
+        self.counts: Vector = np.zeros(size)
+        self.means: Vector = np.zeros(size)
+        self.squares: Vector = np.zeros(size)
+        """Sum of squared deviations from the mean, per feature."""
+        self.weights: Vector = np.zeros(size + 1)
+        """Posterior mean, the intercept last, per standard deviation."""
+        self._prior: Vector = np.full(size + 1, float(prior_variance))
+        self._prior[size] = INTERCEPT_VARIANCE
+        self.covariance: Vector = np.diag(self._prior)
+        self._product: Vector = np.empty((size + 1, size + 1))
+        self._z: Vector = np.ones(size + 1)
+        self._ones: Vector = np.ones(size)
+        self._least: Vector = np.full(size, _TINY)
+        self._upper: Vector = np.full(size, CLIP)
+        self._lower: Vector = np.full(size, -CLIP)
+
+    @classmethod
+    def _unit_test_params(cls) -> Any:
+        """Parameters that River's own checks build the model with."""
+        yield {"features": [f"x{i}" for i in range(10)]}
+
+    # -- the vector path ---------------------------------------------------------------------------
+
+    def learn_vector(self, vector: npt.ArrayLike, churned: bool) -> None:
+        """Learn one label; the vector (in the order of ``features``) is not changed or kept."""
+        self._learn(self._checked(vector), self._ones, churned)
+
+    def probability(self, vector: npt.ArrayLike) -> float:
+        """Probability of churn, at the posterior mean of the weights."""
+        return self._probability(self._checked(vector))
+
+    # -- River's path ------------------------------------------------------------------------------
+
+    def learn_one(self, x: Mapping[Any, Any], y: Any) -> None:
+        """Learn one label from a dict of features."""
+        values, present = self._from_dict(x)
+        self._learn(values, present, bool(y))
+
+    def predict_proba_one(self, x: Mapping[Any, Any], **kwargs: Any) -> dict[Any, float]:
+        """``{False: 1 - p, True: p}`` for a dict of features."""
+        values, _ = self._from_dict(x)
+        p = self._probability(values)
+        return {False: 1.0 - p, True: p}
+
+    # -- state -------------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """Everything learned, as JSON-ready numbers (the covariance by its lower triangle)."""
+        rows, columns = np.tril_indices(len(self.weights))
+        return {
+            "kind": "bayesian_logistic",
+            "prior_variance": float(self.prior_variance),
+            "forgetting": float(self.forgetting),
+            "clip": CLIP,
+            "labels": self.labels,
+            "churned": self.churned,
+            "counts": self.counts.tolist(),
+            "means": self.means.tolist(),
+            "squares": self.squares.tolist(),
+            "weights": self.weights.tolist(),
+            "covariance": self.covariance[rows, columns].tolist(),
+        }
+
+    @classmethod
+    def from_state(cls, features: Sequence[str], state: Mapping[str, Any]) -> Self:
+        """The model that :meth:`state` was taken of, to the bit.
+
+        Raises
+        ------
+        ValueError, KeyError, TypeError
+            On a state that does not hold together.
+        """
+        if state["kind"] != "bayesian_logistic" or state["clip"] != CLIP:
+            raise ValueError(f"not a bayesian_logistic clipped at {CLIP}")
+        model = cls(list(features), state["prior_variance"], state["forgetting"])
+        size = len(features)
+        model.labels, model.churned = int(state["labels"]), int(state["churned"])
+        for name, length in (("counts", size), ("means", size), ("squares", size), ("weights", size + 1)):
+            values = np.array(state[name], dtype=np.float64)
+            if values.shape != (length,) or not np.isfinite(values).all():
+                raise ValueError(f"{name} must be {length} finite numbers")
+            setattr(model, name, values)
+        triangle = np.array(state["covariance"], dtype=np.float64)
+        rows, columns = np.tril_indices(size + 1)
+        if triangle.shape != rows.shape or not np.isfinite(triangle).all():
+            raise ValueError(f"covariance must be {len(rows)} finite numbers")
+        model.covariance[rows, columns] = triangle
+        model.covariance[columns, rows] = triangle
+        return model
+
+    # -- arithmetic --------------------------------------------------------------------------------
+
+    def _checked(self, vector: npt.ArrayLike) -> Vector:
+        x = np.asarray(vector, dtype=np.float64)
+        if x.shape != self.means.shape:
+            raise ValueError(f"expected {len(self.means)} features, got shape {x.shape}")
+        if not math.isfinite(np.add.reduce(x)):
+            self._refuse(x)
+        return x
+
+    def _refuse(self, x: Vector) -> None:
+        """Name what is not finite (a finite vector whose sum overflows is let through)."""
+        bad = np.flatnonzero(~np.isfinite(x))
+        if len(bad):
+            raise ValueError("not finite: " + ", ".join(f"{self.features[i]}={x[i]}" for i in bad[:5]))
+
+    def _from_dict(self, x: Mapping[Any, Any]) -> tuple[Vector, Vector]:
+        """Values by ``features`` (the training mean where missing) and which are there."""
+        values, present = self.means.copy(), np.zeros(len(self.means))
+        for index, name in enumerate(self.features):
+            if name in x:
+                values[index] = x[name]
+                present[index] = 1.0
+        return self._checked(values), present
+
+    def _probability(self, x: Vector) -> float:
+        z = np.ones(len(self.weights))
+        self._standardise(x, np.maximum(self.counts, 1.0), z[:-1])
+        return sigmoid(float(np.add.reduce(self.weights * z)))
+
+    def _standardise(self, x: Vector, counts: Vector, out: Vector) -> None:
+        """(x - mean) / deviation, within ±6. A feature that never varied ends as 0 or ±6, and its weight is 0."""
+        deviation = self.squares / counts
+        np.sqrt(deviation, out=deviation)
+        np.maximum(deviation, self._least, out=deviation)
+        np.subtract(x, self.means, out=out)
+        np.divide(out, deviation, out=out)
+        np.minimum(out, self._upper, out=out)
+        np.maximum(out, self._lower, out=out)
+
+    def _learn(self, x: Vector, present: Vector, churned: bool) -> None:
+        """Moments first, then the Laplace step on the input as it now stands."""
+        self.counts += present
+        counts = np.maximum(self.counts, self._ones)
+        centred = x - self.means
+        self.means += centred / counts
+        self.squares += centred * (x - self.means)
+        z, product = self._z, self._product
+        self._standardise(x, counts, z[:-1])
+        if self.forgetting:
+            self.weights *= math.sqrt(1.0 - self.forgetting)
+            self.covariance *= 1.0 - self.forgetting
+            self.covariance.flat[:: len(z) + 1] += self.forgetting * self._prior
+        np.multiply(self.covariance, z[:, None], out=product)
+        spread: Vector = np.add.reduce(product, axis=0)
+        variance = max(float(np.add.reduce(spread * z)), 0.0)
+        label = 1.0 if churned else 0.0
+        p = sigmoid(_mode(float(np.add.reduce(self.weights * z)), variance, label))
+        curvature = p * (1.0 - p)
+        self.weights += spread * (label - p)
+        spread *= math.sqrt(curvature / (1.0 + curvature * variance))
+        np.multiply(spread[:, None], spread, out=product)
+        self.covariance -= product
+        self.labels += 1
+        self.churned += bool(churned)
