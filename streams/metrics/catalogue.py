@@ -1,0 +1,165 @@
+"""The catalogue of metrics: name, kind, unit, labels and meaning of each. A user id is never a label.
+
+A unit stands at the end of a name, ``_total`` at the end of a counter's. Times are seconds, ratios go from 0 to 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+PREFIX: Final = "ebbtide_"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One entry; its class says what can be done with it."""
+
+    name: str
+    unit: str
+    meaning: str
+    labels: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """``counter``, ``gauge`` or ``histogram``."""
+        return type(self).__name__.removesuffix("Metric").lower()
+
+
+@dataclass(frozen=True, slots=True)
+class CounterMetric(Metric):
+    """Only goes up; starts at 0 with the process."""
+
+
+@dataclass(frozen=True, slots=True)
+class GaugeMetric(Metric):
+    """How something stands now."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistogramMetric(Metric):
+    """How something is spread over buckets."""
+
+    buckets: tuple[float, ...] = ()
+
+
+_STAGE_BUCKETS: Final = (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0)
+
+# --- events
+RECORDS_READ = CounterMetric("ebbtide_records_read_total", "records", "records taken from an input", ("topic",))
+EVENTS = CounterMetric(
+    "ebbtide_events_total",
+    "events",
+    "what became of the records of an input: accepted, duplicate, rejected, or skipped as redelivered",
+    ("topic", "outcome"),
+)
+REJECTED = CounterMetric(
+    "ebbtide_rejected_records_total", "records", "records that became dead letters, by reason code", ("topic", "reason")
+)
+LATE = CounterMetric("ebbtide_late_events_total", "events", "accepted behind their user's settled time")
+DUPLICATES = CounterMetric("ebbtide_duplicate_events_total", "events", "dropped as repeats of an event_id")
+REDELIVERED = CounterMetric("ebbtide_redelivered_records_total", "records", "skipped, as the profile already held them")
+OUTLIERS = CounterMetric("ebbtide_outlier_lines_total", "lines", "order lines left out of money by the policy's limit")
+UNKNOWN_ACTIONS = CounterMetric("ebbtide_unknown_actions_total", "events", "clicks whose action became `other`")
+SETTLED_EARLY = CounterMetric("ebbtide_settled_early_events_total", "events", "settled before W, as too many were open")
+REFOLDS = CounterMetric("ebbtide_refolds_total", "folds", "views folded again after disorder or a cache miss")
+
+# --- pipeline
+PIPELINE_SECONDS = HistogramMetric(
+    "ebbtide_pipeline_stage_seconds",
+    "s",
+    "time a slice spends in one stage of the pipeline",
+    ("stage",),
+    _STAGE_BUCKETS,
+)
+OUTPUTS = CounterMetric(
+    "ebbtide_output_records_total", "records", "records acknowledged by an output topic", ("topic",)
+)
+WATERMARK = GaugeMetric(
+    "ebbtide_watermark_timestamp_seconds", "s since 1970", "W of a partition, in event time", ("partition",)
+)
+NEWEST_EVENT = GaugeMetric(
+    "ebbtide_newest_event_timestamp_seconds", "s since 1970", "newest event time of a partition", ("partition",)
+)
+EVENT_TIME_LAG = GaugeMetric(
+    "ebbtide_event_time_lag_seconds", "s", "wall clock less the newest event time of a partition", ("partition",)
+)
+CONSUMER_LAG = GaugeMetric(
+    "ebbtide_consumer_lag_records", "records", "records that Kafka has and we have not applied", ("topic", "partition")
+)
+WAITING = GaugeMetric("ebbtide_waiting_records", "records", "fetched and not yet applied", ("partition",))
+
+# --- state
+TABLE_USERS = GaugeMetric("ebbtide_table_users", "users", "profiles in the table of a partition", ("partition",))
+STAGE_USERS = GaugeMetric(
+    "ebbtide_stage_users",
+    "users",
+    "profiles by life-cycle stage; over all stages as many as ebbtide_table_users",
+    ("stage", "partition"),
+)
+DEADLINES_FIRED = CounterMetric(
+    "ebbtide_deadlines_fired_total", "deadlines", "instants at which silence changed a profile"
+)
+SEGMENT_CHANGES = CounterMetric(
+    "ebbtide_segment_changes_total",
+    "changes",
+    "moves of users between stages, value tiers and risk bands",
+    ("dimension", "previous", "current"),
+)
+RESTORE_REMAINING = GaugeMetric(
+    "ebbtide_restore_remaining_records", "records", "changelog records still to read", ("partition",)
+)
+RESTORE_READ = CounterMetric("ebbtide_restored_records_total", "records", "changelog records read by restores")
+
+# --- learning
+SCORES = CounterMetric(
+    "ebbtide_scores_total", "scores", "scores given, by risk band; `cold` has no probability yet", ("band",)
+)
+STALE_SCORES = CounterMetric("ebbtide_stale_scores_total", "scores", "scores given by an older model than was due")
+OBSERVATIONS = CounterMetric(
+    "ebbtide_observations_total",
+    "observations",
+    "scheduled scores by state: opened, then returned, churned or erased",
+    ("state",),
+)
+CONTRADICTIONS = CounterMetric(
+    "ebbtide_label_contradictions_total", "labels", "labels that a later, late purchase contradicts"
+)
+EXAMPLES_SENT = CounterMetric(
+    "ebbtide_examples_sent_total", "examples", "scores with their outcome sent to the trainer"
+)
+EXAMPLES_LEARNED = CounterMetric("ebbtide_examples_learned_total", "examples", "examples the trainer learned from")
+EXAMPLES_DROPPED = CounterMetric(
+    "ebbtide_examples_dropped_total", "examples", "examples the trainer had already covered, by reason", ("reason",)
+)
+EXAMPLES_PENDING = GaugeMetric("ebbtide_examples_pending", "examples", "examples that wait for the lowest mark")
+AUC = GaugeMetric("ebbtide_prequential_auc_ratio", "ratio", "pairs of a churned and a returned customer ranked right")
+LOG_LOSS = GaugeMetric("ebbtide_prequential_log_loss_nats", "nats", "mean log loss of the scores as served")
+BRIER = GaugeMetric("ebbtide_prequential_brier_ratio", "ratio", "mean squared error of the scores as served")
+ECE = GaugeMetric(
+    "ebbtide_prequential_calibration_error_ratio", "ratio", "expected calibration error of the scores as served"
+)
+MODEL = GaugeMetric("ebbtide_model_info", "", "always 1; its labels name the model that serves", ("name", "version"))
+MODEL_AGE = GaugeMetric("ebbtide_model_age_seconds", "s", "event time since the end of the model's last day")
+
+# --- process
+READY = GaugeMetric("ebbtide_ready", "", "1 while tables and model are restored and Kafka answers, else 0")
+BUILD = GaugeMetric("ebbtide_build_info", "", "always 1; its label names the program's version", ("version",))
+
+CATALOGUE: Final[dict[str, Metric]] = {
+    metric.name: metric for metric in list(globals().values()) if isinstance(metric, Metric)
+}
+"""Every metric by name, in the order above."""
+
+
+def metrics_table() -> str:
+    """The catalogue as a Markdown table, for the documentation.
+
+    >>> metrics_table().splitlines()[0]
+    '| metric | kind | unit | labels | meaning |'
+    """
+    lines = ["| metric | kind | unit | labels | meaning |", "|---|---|---|---|---|"]
+    for metric in CATALOGUE.values():
+        labels = ", ".join(f"`{label}`" for label in metric.labels)
+        lines.append(f"| `{metric.name}` | {metric.kind} | {metric.unit} | {labels} | {metric.meaning} |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,158 @@
+"""The worker's small HTTP server: ``/metrics``, ``/healthz`` (alive) and ``/readyz`` (ready for traffic).
+
+It runs in a thread of its own, so that it answers, and can say so, when the event loop hangs.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from collections.abc import Callable
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Final, Self
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+
+from streams.core.errors import EbbtideError
+
+log = logging.getLogger(__name__)
+
+Check = Callable[[], str | None]
+"""Gives None where all is well, else the reason in one line. Called from another thread: it only looks."""
+
+PLAIN: Final = "text/plain; charset=utf-8"
+
+
+class Exposition:
+    """Serves a registry and two checks until it is closed.
+
+    Parameters
+    ----------
+    registry
+        What ``/metrics`` shows.
+    alive
+        Behind ``/healthz``: does the loop beat, does work progress?
+    ready
+        Behind ``/readyz``: are tables and model restored, does Kafka answer?
+    host
+        Loopback by default; another address shows it to the network.
+    port
+        0 takes any free one.
+
+    Raises
+    ------
+    EbbtideError
+        On start: the address cannot be had.
+
+    Examples
+    --------
+    >>> with Exposition(CollectorRegistry(), lambda: None, lambda: "restoring") as served:
+    ...     served.url.startswith("http://127.0.0.1:")
+    True
+    """
+
+    def __init__(
+        self, registry: CollectorRegistry, alive: Check, ready: Check, host: str = "127.0.0.1", port: int = 0
+    ) -> None:
+        self._registry = registry
+        self._checks = {"/healthz": alive, "/readyz": ready}
+        self._host = host
+        self._wanted = port
+        self._server: ThreadingHTTPServer | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        if self._server is None:
+            raise RuntimeError("the exposition was not started")
+        return int(self._server.server_address[1])
+
+    @property
+    def url(self) -> str:
+        """What stands before the paths."""
+        return f"http://{f'[{self._host}]' if ':' in self._host else self._host}:{self.port}"
+
+    def start(self) -> None:
+        """Listen, and serve from a thread."""
+        try:
+            self._server = _Server(self._host, self._wanted, self._answer)
+        except OSError as error:
+            raise EbbtideError(
+                f"Metrics cannot be served at {self._host}:{self._wanted}: {error.strerror or error}.",
+                "Choose another EBBTIDE_HTTP_PORT (0 takes any free one) or EBBTIDE_HTTP_HOST.",
+            ) from error
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="exposition", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Close the port. Does nothing where it does not run."""
+        if self._server is not None and self._thread is not None:
+            self._server.shutdown()
+            self._thread.join()
+            self._server.server_close()
+        self._server = self._thread = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _answer(self, path: str, accept: str) -> tuple[HTTPStatus, str, bytes]:
+        if path == "/metrics":
+            encode, content_type = choose_encoder(accept)
+            return HTTPStatus.OK, content_type, encode(self._registry)
+        check = self._checks.get(path)
+        if check is None:
+            return HTTPStatus.NOT_FOUND, PLAIN, b"there are /metrics, /healthz and /readyz\n"
+        reason = check()
+        status = HTTPStatus.OK if reason is None else HTTPStatus.SERVICE_UNAVAILABLE
+        return status, PLAIN, f"{reason or 'ok'}\n".encode()
+
+
+Answer = Callable[[str, str], tuple[HTTPStatus, str, bytes]]
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, host: str, port: int, answer: Answer) -> None:
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.answer = answer
+        super().__init__((host, port), _Request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        log.exception("a request to /metrics, /healthz or /readyz failed")
+
+
+class _Request(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    timeout = 10  # a client that says nothing does not keep its thread
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        status, content_type, body = self.server.answer(path, self.headers.get("Accept", ""))
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def log_message(self, template: str, *args: Any) -> None:
+        """Every scrape in the log would drown the rest."""
+
+    def version_string(self) -> str:
+        return "ebbtide"

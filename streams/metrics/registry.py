@@ -1,0 +1,79 @@
+"""Collectors of prometheus_client, built from the catalogue on a registry that is handed in (never the default one)."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from streams.metrics.catalogue import (
+    CATALOGUE,
+    CounterMetric,
+    GaugeMetric,
+    HistogramMetric,
+    Metric,
+)
+
+
+class Metrics:
+    """One process's metrics; every name of the catalogue is there from the start.
+
+    Parameters
+    ----------
+    registry
+        Where the collectors register. A second ``Metrics`` on the same registry is a ValueError.
+
+    Examples
+    --------
+    >>> from streams.metrics.catalogue import EVENTS
+    >>> metrics = Metrics(CollectorRegistry())
+    >>> metrics.add(EVENTS, 3, "clicks", "accepted")
+    >>> metrics.value(EVENTS, "clicks", "accepted")
+    3.0
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+        self._counters: dict[str, Counter] = {}
+        self._gauges: dict[str, Gauge] = {}
+        self._histograms: dict[str, Histogram] = {}
+        for metric in CATALOGUE.values():
+            match metric:
+                case CounterMetric():
+                    self._counters[metric.name] = Counter(metric.name, metric.meaning, metric.labels, registry=registry)
+                case GaugeMetric():
+                    self._gauges[metric.name] = Gauge(metric.name, metric.meaning, metric.labels, registry=registry)
+                case HistogramMetric():
+                    self._histograms[metric.name] = Histogram(
+                        metric.name, metric.meaning, metric.labels, registry=registry, buckets=metric.buckets
+                    )
+
+    def add(self, metric: CounterMetric, amount: float, *labels: str) -> None:
+        """Raise a counter; its label values come in the order of the catalogue. Nothing happens for 0."""
+        if amount:
+            counter = self._counters[metric.name]
+            (counter.labels(*labels) if metric.labels else counter).inc(amount)
+
+    def set(self, metric: GaugeMetric, value: float, *labels: str) -> None:
+        """Set a gauge to how it stands."""
+        gauge = self._gauges[metric.name]
+        (gauge.labels(*labels) if metric.labels else gauge).set(value)
+
+    def observe(self, metric: HistogramMetric, value: float, *labels: str) -> None:
+        """Count a value into its bucket."""
+        histogram = self._histograms[metric.name]
+        (histogram.labels(*labels) if metric.labels else histogram).observe(value)
+
+    def set_only(self, metric: GaugeMetric, value: float, *labels: str) -> None:
+        """Set a gauge for these labels and forget it for all others: the one model that serves."""
+        self._gauges[metric.name].clear()
+        self.set(metric, value, *labels)
+
+    def forget_partition(self, partition: int) -> None:
+        """Drop every gauge of a partition that is no longer ours: its next owner tells how it stands."""
+        for name, gauge in self._gauges.items():
+            if "partition" in CATALOGUE[name].labels:
+                gauge.remove_by_labels({"partition": str(partition)})
+
+    def value(self, metric: Metric, *labels: str) -> float | None:
+        """What is told now (of a histogram: how many values); None where these labels were never used."""
+        name = f"{metric.name}_count" if isinstance(metric, HistogramMetric) else metric.name
+        return self.registry.get_sample_value(name, dict(zip(metric.labels, labels, strict=True)))
