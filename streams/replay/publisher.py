@@ -212,6 +212,7 @@ class Pump:
         with suppress(KafkaError):  # the first that failed ends the count, and is why we are here, or came on top
             self._collect()
         self._progress.save(self._done)
+        self._tell()
 
     def _tell(self) -> None:
         self._on_progress(PublishState(self._rows, self._done, self._resumed))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ import pytest
 from kafka import KafkaConsumer, TopicPartition
 
 from streams import codec
-from streams.broker import EmbeddedBroker
 from streams.child_process import free_port
 from streams.core.errors import BrokerError, TopicError
 from streams.core.events import INPUT_TOPICS
@@ -21,21 +19,16 @@ from streams.replay.files import open_log
 from streams.replay.outgoing import partition_of
 from streams.replay.publisher import publish
 from streams.settings import Settings
+from tests.support.brokers import RunningBroker
 from tests.support.event_logs import write_log
 
 PARTITIONS = 4
 
 
-@pytest.fixture(scope="module")
-def broker() -> Iterator[EmbeddedBroker]:
-    with EmbeddedBroker() as running:
-        yield running
-
-
 @pytest.fixture
-def settings(broker: EmbeddedBroker, request: pytest.FixtureRequest) -> Settings:
-    """A Kafka of its own for each test, as far as names go."""
-    return Settings(brokers=broker.brokers, partitions=PARTITIONS, topic_prefix=f"{request.node.name[-40:]}.")
+def settings(broker: RunningBroker) -> Settings:
+    """Topics that nobody has used."""
+    return broker.settings(partitions=PARTITIONS)
 
 
 def rows(count: int) -> list[dict[str, Any]]:
