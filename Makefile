@@ -9,7 +9,7 @@ READY  := $(VENV)/.ebbtide-ready
 PORT   ?= 9092
 TESTS  ?= tests
 
-.PHONY: help setup demo test lint format kafka lock
+.PHONY: help setup demo test lint format docs kafka lock
 
 help: ## what there is to make
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ lint: setup ## ruff, mypy --strict and the import arrows
 format: setup ## lay the code out
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
+
+docs: setup ## write docs/reference.md anew from the code
+	$(BIN)/python -m docs.make_reference
 
 kafka: setup ## one Apache Kafka broker on loopback (PORT=9092), until Ctrl-C
 	@$(BIN)/python -m deploy.kafka.run --port $(PORT)
