@@ -1,0 +1,69 @@
+"""What stands under deploy/ names only what the code has."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from streams.metrics.catalogue import CATALOGUE as METRICS
+from streams.metrics.catalogue import HistogramMetric
+from streams.settings import load_settings
+from tests.support.checkout import CHECKOUT
+
+SHOWN = {
+    name + suffix
+    for name, metric in METRICS.items()
+    for suffix in (("_bucket", "_count", "_sum") if isinstance(metric, HistogramMetric) else ("",))
+}
+
+
+def text(name: str) -> str:
+    return (CHECKOUT / name).read_text(encoding="utf-8")
+
+
+def test_every_metric_in_the_rules_is_in_the_catalogue() -> None:
+    named = set(re.findall(r"\bebbtide_[a-z0-9_]+", text("deploy/prometheus-rules.yml")))
+    assert named
+    assert named <= SHOWN
+
+
+@pytest.mark.parametrize("name", ["docker-compose.yml", "deploy/Dockerfile"])
+def test_every_variable_is_a_setting(name: str) -> None:
+    given = dict(re.findall(r"\b(EBBTIDE_[A-Z_]+)[:=]\s*(\S+)", text(name)))
+    assert given
+    load_settings(given)
+
+
+def test_the_image_is_of_the_python_we_support_and_not_root() -> None:
+    dockerfile = text("deploy/Dockerfile")
+    assert set(re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)) == {"python:3.11-slim"}
+    assert re.findall(r"^USER (\S+)", dockerfile, re.MULTILINE) == ["ebbtide"]
+
+
+def test_the_image_gets_what_it_copies() -> None:
+    copied = [
+        name
+        for line in re.findall(r"^COPY (?!--)(.*)$", text("deploy/Dockerfile"), re.MULTILINE)
+        for name in line.split()[:-1]
+    ]
+    let_in = {line[1:] for line in text(".dockerignore").splitlines() if line.startswith("!")}
+    assert set(copied) == let_in
+    assert all((CHECKOUT / name).exists() for name in copied)
+
+
+def test_compose_publishes_to_loopback_only() -> None:
+    published = re.findall(r"^\s+- (\S*?)\d+:\d+$", text("docker-compose.yml"), re.MULTILINE)
+    assert published == ["127.0.0.1:", "127.0.0.1:"]
+
+
+def test_compose_and_make_kafka_run_the_same_kafka() -> None:
+    in_compose = re.findall(r"image: apache/kafka:(\S+)", text("docker-compose.yml"))
+    assert re.findall(r"<kafka.version>(.*?)</kafka.version>", text("deploy/kafka/pom.xml")) == in_compose
+
+
+def test_prometheus_scrapes_the_workers_of_compose() -> None:
+    targets = re.findall(r"([\w-]+):6066", text("deploy/prometheus.yml"))
+    assert targets == re.findall(
+        r"^  (worker-\d+):$", text("docker-compose.yml").partition("\nvolumes:")[0], re.MULTILINE
+    )
