@@ -1,0 +1,112 @@
+"""``ebbtide backfill``: event logs from files through the whole engine, without Kafka."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from streams.cli.terminal import examples, note, progress, say, settings_here, table
+
+if TYPE_CHECKING:
+    from streams.replay.offline import Progress
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(
+        "backfill",
+        epilog=examples(
+            ("portraits, stages and risks of a log", "ebbtide backfill orders.parquet --out out"),
+            ("several files, merged by event time", "ebbtide backfill clicks.jsonl.gz orders.parquet --out out"),
+            (
+                "churn over 60 days, as of a day",
+                "ebbtide backfill orders.parquet --out out --horizon-days 60 --until 2011-09-30",
+            ),
+            ("everybody scored at an instant", "ebbtide backfill orders.parquet --out out --score-at 2011-08-31"),
+            ("then look at one customer", "ebbtide profile 17850 --from out"),
+            more="An interrupted run leaves nothing behind; an earlier result in DIR is replaced once the new one is whole.",
+        ),
+    )(backfill)
+
+
+def backfill(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...", help="JSON lines (plain, .gz, .zst) or Parquet; several are merged by event time."
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the results.")],
+    horizon_days: Annotated[
+        int | None, typer.Option(metavar="N", min=1, max=365, help="Days without a purchase that mean churned.")
+    ] = None,
+    policy: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Policy (TOML); see ebbtide policy.", show_default=False)
+    ] = None,
+    dedup_rows: Annotated[bool, typer.Option("--dedup-rows", help="Identical rows are repeats.")] = False,
+    until: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Leave out what is later, and end with W at TIME.")
+    ] = None,
+    score_at: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TIME", help="Score everyone with a purchase in the look-back at TIME; repeatable."),
+    ] = None,
+    look_back_days: Annotated[int, typer.Option(metavar="N", min=1, help="The look-back of --score-at.")] = 540,
+) -> None:
+    """Run event logs through the engine and the trainer, into a folder of results.
+
+    The results are those of a live worker that had read the same log: segment-changes, churn-risk, profiles,
+    late-events, dead-letters and training-examples as JSON lines; model.json, scorecard.json and summary.json.
+    """
+    from streams.cli.instants import instant
+    from streams.policies.reader import read_policy
+    from streams.replay.backfill import run_backfill
+    from streams.replay.files import open_log
+    from streams.replay.offline import RunOptions
+
+    settings = settings_here()
+    options = RunOptions(
+        horizon_days=horizon_days or settings.horizon_days,
+        policy=read_policy(policy or settings.policy),
+        dedup_rows=dedup_rows,
+        until=None if until is None else instant(until, "--until"),
+        score_at=tuple(instant(text, "--score-at") for text in score_at or ()),
+        look_back_days=look_back_days,
+    )
+    logs = [open_log(path, note) for path in files]
+    started = time.time()
+    with progress("rows") as bar:
+        task = bar.add_task("backfill", total=sum(log.rows for log in logs))
+
+        def show(state: Progress) -> None:
+            bar.update(task, completed=state.rows)
+
+        summary = run_backfill(logs, out, options, started_ms=int(started * 1000), on_progress=show)
+    _tell(summary, out, time.time() - started)
+
+
+def _tell(summary: dict[str, Any], out: Path, seconds: float) -> None:
+    records = summary["records"]
+    say(f"{records['read']:,} rows in {seconds:.1f} s ({records['read'] / max(seconds, 1e-9):,.0f}/s) -> {out}")
+    span = summary["event_time"]
+    say(f"event time {span['from']} to {span['to']}, watermark {summary['watermark']}")
+    say()
+    table(("records", "count"), [(name, f"{count:,}") for name, count in records.items()])
+    if summary["rejected_by_reason"]:
+        say()
+        table(("rejected", "count"), [(name, f"{count:,}") for name, count in summary["rejected_by_reason"].items()])
+    say()
+    table(("stage", "users"), [(stage, f"{count:,}") for stage, count in summary["users_by_stage"].items()])
+    say()
+    table(("output", "messages"), [(name, f"{count:,}") for name, count in summary["outputs"].items()])
+    observed = summary["observations"]
+    say()
+    say(
+        f"{observed['opened']:,} scheduled scores: {observed['churned']:,} churned, {observed['returned']:,} returned, "
+        f"{observed['pending']:,} wait for their label, {observed['erased']:,} erased"
+    )
+    for name, value in summary["hashes"].items():
+        say(f"{name} hash {value or '-'}")
