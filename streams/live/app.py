@@ -20,6 +20,7 @@ from streams.live.exits import Exits
 from streams.live.rebalance import CopartitionedTables, Owners
 from streams.live.record_batches import BatchScheduler, BatchSchema
 from streams.settings import Settings
+from streams.topics import CHANGELOG, topic_name
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,19 @@ class EbbtideApp(faust.App):
     changelog_topic: str
     owners: Owners
     exits: Exits
+
+    @property
+    def input_consumer(self) -> Consumer:
+        """The consumer of the three inputs."""
+        return cast(Consumer, self.consumer)
+
+    def crashed_service(self) -> tuple[str, BaseException] | None:
+        """The first of Faust's services that crashed, and why. They crash quietly: the rest goes on without them."""
+        for found in (self, self.consumer, self.input_consumer.thread, self._fetcher, self.topics, self.tables, self.agents):
+            service = cast(Any, found)
+            if service._crashed.is_set():
+                return str(service.label), service.crash_reason or RuntimeError("it crashed without a reason")
+        return None
 
     def _new_transport(self) -> Any:
         return Transport(self.conf.broker_consumer, self)
@@ -98,8 +112,8 @@ def create_app(settings: Settings, owners: Owners, deliver: Deliver, exits: Exit
         web_enabled=False,  # its table views serve personal data without a password (12)
         worker_redirect_stdouts=False,  # (16)
     )
-    app.input_topics = tuple(settings.topic(name) for name in INPUT_TOPICS)
-    app.changelog_topic = settings.topic("changelog")
+    app.input_topics = tuple(topic_name(name, settings) for name in INPUT_TOPICS)
+    app.changelog_topic = topic_name(CHANGELOG, settings)
     app.owners = owners
     app.exits = exits
     inputs = app.topic(*app.input_topics, schema=BatchSchema(), acks=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, cast
 
 import aiokafka
@@ -52,12 +52,28 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
                 batches[TP(tp.topic, tp.partition)] = Fetched(records, Span(start, state.position))
         return batches
 
+    async def on_thread_stop(self) -> None:
+        coordinator = getattr(self._consumer, "_coordinator", None)
+        # FAUST.md 17: aiokafka leaves the group only from generation 1 on, and the embedded broker counts from 0.
+        # Without leaving, the next start waits for the session timeout. The request itself carries no generation.
+        if coordinator is not None and coordinator.generation == 0 and coordinator.member_id:
+            coordinator.generation = 1
+        await super().on_thread_stop()
+
     def fetch_state(self, tp: TP) -> FetchState | None:
         """None before the first answer since the partition was assigned."""
         state = self._state(tp)
         if state is None or state.highwater is None or state.timestamp is None:
             return None
         return FetchState(state.position, state.highwater, state.timestamp)
+
+    async def committed(self, tps: Sequence[TP]) -> dict[TP, int | None]:
+        """The group's offsets."""
+        return cast(dict[TP, int | None], await self.call_thread(self._committed, tps))
+
+    async def _committed(self, tps: Sequence[TP]) -> dict[TP, int | None]:
+        consumer = self._ensure_consumer()
+        return {tp: await consumer.committed(driver.ensure_aiokafka_TP(tp)) for tp in tps}
 
     def member_id(self) -> str:
         """The id the group coordinator knows this consumer by; empty before it joined."""
@@ -128,6 +144,7 @@ class Consumer(driver.Consumer):
     async def start_from(self, positions: Mapping[TP, int]) -> None:
         """Move to ``positions`` while the flow is stopped; what was fetched before is forgotten."""
         self.epoch += 1
+        self._buffered_partitions.clear()
         for tp, offset in positions.items():
             self._committed_offset[tp] = offset or None
         await self.thread.seek_wait(dict(positions))

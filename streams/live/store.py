@@ -1,7 +1,7 @@
 """The local copy of one partition's state: what restarting quickly lives on, and never what is trusted.
 
 The changelog is the truth; a copy says up to which changelog offset it was written and under which writer, in the same
-atomic batch as the values. A restart reads on from there. A copy of another cluster or of another changelog (topics
+atomic batch as the values. A restart reads on from there. A copy made from another changelog (topics
 can be created anew), one that cannot be opened, or one so old that tombstones may have been compacted away since, is
 thrown away and rebuilt from the changelog.
 """
@@ -14,7 +14,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 import msgspec
 from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options, Rdict, WriteBatch
@@ -39,14 +39,6 @@ class CopyPosition(msgspec.Struct, frozen=True, array_like=True):
     written_ms: int
 
 
-class Identity(NamedTuple):
-    """Which log a copy was made from."""
-
-    cluster: str
-    changelog: str
-    """Topic id, which changes when a topic of the same name is created anew."""
-
-
 class Store(Protocol):
     """The state of one partition, by changelog key."""
 
@@ -56,8 +48,8 @@ class Store(Protocol):
     def get(self, key: bytes) -> bytes | None:
         """The value last written, None where there is none."""
 
-    def write(self, writes: Iterable[Write], position: CopyPosition) -> None:
-        """Apply writes (None deletes) and the position they reach, all or nothing."""
+    def write(self, writes: Iterable[Write], position: CopyPosition | None = None) -> None:
+        """Apply writes (None deletes) and the position they reach (None: as before), all or nothing."""
 
     def profiles(self) -> Iterator[tuple[bytes, bytes]]:
         """Every user's key and value, in any order; keys of our own are left out."""
@@ -82,13 +74,13 @@ class MemoryStore:
     def get(self, key: bytes) -> bytes | None:
         return self._values.get(key)
 
-    def write(self, writes: Iterable[Write], position: CopyPosition) -> None:
+    def write(self, writes: Iterable[Write], position: CopyPosition | None = None) -> None:
         for key, value in writes:
             if value is None:
                 self._values.pop(key, None)
             else:
                 self._values[key] = value
-        self.position = position
+        self.position = position or self.position
 
     def profiles(self) -> Iterator[tuple[bytes, bytes]]:
         return ((key, value) for key, value in list(self._values.items()) if not key.startswith(RESERVED))
@@ -122,6 +114,7 @@ class RocksStore:
         table.set_block_cache(Cache(cache_bytes))
         table.set_bloom_filter(10, False)
         options.set_block_based_table_factory(table)
+        self.folder = folder
         self._db = Rdict(str(folder), options=options)
         raw = self._db.get(POSITION_KEY)
         self.position: CopyPosition | None = (
@@ -132,21 +125,27 @@ class RocksStore:
         value: bytes | None = self._db.get(key)
         return value
 
-    def write(self, writes: Iterable[Write], position: CopyPosition) -> None:
+    def write(self, writes: Iterable[Write], position: CopyPosition | None = None) -> None:
         batch = WriteBatch(raw_mode=True)
         for key, value in writes:
             if value is None:
                 batch.delete(key)
             else:
                 batch.put(key, value)
-        batch.put(POSITION_KEY, msgspec.msgpack.encode(position))
+        if position is not None:
+            batch.put(POSITION_KEY, msgspec.msgpack.encode(position))
         self._db.write(batch)
-        self.position = position
+        self.position = position or self.position
 
     def profiles(self) -> Iterator[tuple[bytes, bytes]]:
         for key, value in self._db.items():
             if isinstance(key, bytes) and not key.startswith(RESERVED):
                 yield key, value
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing at all is stored."""
+        return next(iter(self._db.keys()), None) is None
 
     def close(self) -> None:
         self._db.close()
@@ -162,15 +161,16 @@ class StoreFolder:
     ----------
     root
         Persistent folder; None keeps state in memory only.
-    identity
-        The log to be continued. A copy of any other is thrown away.
+    changelog_id
+        Kafka's topic id of the changelog: unique, and another one when the topic is created anew. A copy made from any
+        other log is thrown away.
     oldest_ms
         Copies last written before this wall time (ms) are thrown away: tombstones newer than they are may be gone.
     """
 
-    def __init__(self, root: Path | None, identity: Identity, *, oldest_ms: int = 0) -> None:
+    def __init__(self, root: Path | None, changelog_id: str, *, oldest_ms: int = 0) -> None:
         self._root = root
-        self._identity = identity
+        self._changelog_id = changelog_id
         self._oldest_ms = oldest_ms
 
     def open(self, partition: int) -> Store:
@@ -194,10 +194,18 @@ class StoreFolder:
             "Stop the old workers, or give this one a state folder of its own.",
         )
 
+    def empty(self, store: Store) -> Store:
+        """Throw away a copy that the changelog does not continue, and open it anew."""
+        store.close()
+        if not isinstance(store, RocksStore):
+            return MemoryStore()
+        self._start_anew(store.folder.parent, "the changelog does not continue it")
+        return self._open_database(store.folder.parent)
+
     def _open(self, folder: Path) -> Store:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            if self._known(folder) != self._identity:
+            if self._made_from(folder) != self._changelog_id:
                 self._start_anew(folder, "it belongs to another log, or to none")
             store = self._open_database(folder)
         except OSError as error:
@@ -205,11 +213,17 @@ class StoreFolder:
                 f"The state folder {folder} cannot be used: {error.strerror or error}.",
                 "Make it writable, or set another one.",
             ) from error
-        if store.position is not None and store.position.written_ms < self._oldest_ms:
-            store.close()
-            self._start_anew(folder, "deletions may have been compacted away since it was last written")
-            store = self._open_database(folder)
+        position = store.position
+        if position is None and not store.empty:
+            return self._emptied(store, folder, "its restore was not finished")
+        if position is not None and position.written_ms < self._oldest_ms:
+            return self._emptied(store, folder, "deletions may have been compacted away since it was last written")
         return store
+
+    def _emptied(self, store: RocksStore, folder: Path, why: str) -> RocksStore:
+        store.close()
+        self._start_anew(folder, why)
+        return self._open_database(folder)
 
     def _open_database(self, folder: Path) -> RocksStore:
         try:
@@ -227,12 +241,12 @@ class StoreFolder:
             _refuse_if_locked(database)
             log.warning("Throwing away the copy in %s: %s. It is rebuilt from the changelog.", folder, why)
             shutil.rmtree(database)
-        (folder / "identity.json").write_text(json.dumps({"format": FORMAT, **self._identity._asdict()}) + "\n")
+        (folder / "identity.json").write_text(json.dumps({"format": FORMAT, "changelog": self._changelog_id}) + "\n")
 
-    def _known(self, folder: Path) -> Identity | None:
+    def _made_from(self, folder: Path) -> str | None:
         try:
             stored = json.loads((folder / "identity.json").read_text())
-            return Identity(stored["cluster"], stored["changelog"]) if stored["format"] == FORMAT else None
+            return str(stored["changelog"]) if stored["format"] == FORMAT else None
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
 

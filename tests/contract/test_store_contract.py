@@ -67,3 +67,9 @@ def test_a_batch_may_be_written_while_profiles_are_listed(store: Store) -> None:
         store.write([(key, b"2")], at(4))
         seen += 1
     assert seen == 100
+
+
+def test_without_a_position_the_old_one_stays(store: Store) -> None:
+    store.write([(b"ann", b"1")], at(3))
+    store.write([(b"ann", b"2")])
+    assert (store.get(b"ann"), store.position) == (b"2", at(3))

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from streams.core.errors import StateError
-from streams.live.store import CopyPosition, Identity, MemoryStore, StoreFolder
+from streams.live.store import CopyPosition, MemoryStore, StoreFolder
 
-HERE = Identity("cluster", "topic-id")
+HERE = "topic-id"
 
 
-def filled(root: Path, identity: Identity = HERE, written_ms: int = 1_000) -> None:
-    store = StoreFolder(root, identity).open(0)
+def filled(root: Path, changelog_id: str = HERE, written_ms: int = 1_000) -> None:
+    store = StoreFolder(root, changelog_id).open(0)
     store.write([(b"ann", b"1")], CopyPosition(5, 7, written_ms))
     store.close()
 
@@ -24,9 +24,8 @@ def test_a_copy_of_the_same_log_is_continued(tmp_path: Path) -> None:
     assert (store.get(b"ann"), store.position) == (b"1", CopyPosition(5, 7, 1_000))
 
 
-@pytest.mark.parametrize("other", [Identity("another", "topic-id"), Identity("cluster", "created-anew")])
-def test_a_copy_of_another_log_is_thrown_away(tmp_path: Path, other: Identity) -> None:
-    filled(tmp_path, other)
+def test_a_copy_of_a_changelog_that_was_created_anew_is_thrown_away(tmp_path: Path) -> None:
+    filled(tmp_path, "the topic id it had before")
     assert StoreFolder(tmp_path, HERE).open(0).position is None
 
 
@@ -39,6 +38,19 @@ def test_a_copy_without_an_identity_is_thrown_away(tmp_path: Path) -> None:
 def test_a_copy_older_than_tombstones_live_is_thrown_away(tmp_path: Path) -> None:
     filled(tmp_path, written_ms=1_000)
     assert StoreFolder(tmp_path, HERE, oldest_ms=1_001).open(0).position is None
+
+
+def test_a_copy_whose_restore_was_not_finished_is_thrown_away(tmp_path: Path) -> None:
+    store = StoreFolder(tmp_path, HERE).open(0)
+    store.write([(b"ann", b"1")])
+    store.close()
+    assert StoreFolder(tmp_path, HERE).open(0).get(b"ann") is None
+
+
+def test_a_copy_that_the_changelog_does_not_continue_can_be_emptied(tmp_path: Path) -> None:
+    filled(tmp_path)
+    folder = StoreFolder(tmp_path, HERE)
+    assert folder.empty(folder.open(0)).get(b"ann") is None
 
 
 def test_a_damaged_copy_is_thrown_away(tmp_path: Path) -> None:

@@ -1,0 +1,210 @@
+"""The changelog of one partition: where its state is safe, and how a zombie finds out that it is one."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from streams.core.errors import BrokerError
+from streams.live.fence import (
+    NO_WRITER, ChangelogRecord, fence_key, judge_gap, rewrites, writer_header, writer_of,
+)
+from streams.live.outbox import Message, Producer
+
+log = logging.getLogger(__name__)
+
+Write = tuple[bytes, bytes | None]
+
+
+class FencedError(BrokerError):
+    """Another worker has taken the partition from us: we are the zombie."""
+
+
+class ChangelogReader:
+    """Reads one partition of the changelog between two offsets, without a consumer group.
+
+    Parameters
+    ----------
+    brokers, topic, partition
+        Where.
+    stall_s
+        Seconds without a record before the read gives up (FAUST.md 8: stock recovery may wait for ever).
+    """
+
+    def __init__(self, brokers: str, topic: str, partition: int, *, stall_s: float, fetch_bytes: int = 1 << 22) -> None:
+        self._brokers = [broker.strip() for broker in brokers.split(",")]
+        self._tp = TopicPartition(topic, partition)
+        self._stall_s = stall_s
+        self._fetch_bytes = fetch_bytes
+
+    async def oldest(self) -> int:
+        """The oldest offset that is left."""
+        async with self._consumer() as consumer:
+            found = await consumer.beginning_offsets([self._tp])
+            return int(found[self._tp])
+
+    async def read(self, first: int, last: int) -> AsyncIterator[list[ChangelogRecord]]:
+        """Records with ``first`` <= offset <= ``last``, in order, in the portions they were fetched in.
+
+        Raises
+        ------
+        BrokerError
+            Nothing came for ``stall_s`` seconds before ``last`` was passed.
+        """
+        if first > last:
+            return
+        async with self._consumer() as consumer:
+            consumer.seek(self._tp, first)
+            progressed = time.monotonic()
+            reached = first
+            while reached <= last:
+                fetched = await consumer.getmany(self._tp, timeout_ms=500)
+                records = [
+                    ChangelogRecord(record.offset, record.key or b"", record.value, writer_of(record.headers))
+                    for record in fetched.get(self._tp, ())
+                    if record.offset <= last
+                ]
+                position = await consumer.position(self._tp)
+                if position > reached:
+                    reached, progressed = position, time.monotonic()
+                elif time.monotonic() - progressed > self._stall_s:
+                    raise BrokerError(
+                        f"Reading {self._tp.topic}, partition {self._tp.partition} stalled at offset {reached} of "
+                        f"{last} for {self._stall_s:g} s.",
+                        "Look at the broker's log; the restore starts over when the worker is started again.",
+                    )
+                if records:
+                    yield records
+
+    def _consumer(self) -> _Reading:
+        return _Reading(self._brokers, self._tp, self._fetch_bytes)
+
+
+class _Reading:
+    """A consumer for the length of one read."""
+
+    def __init__(self, brokers: Sequence[str], tp: TopicPartition, fetch_bytes: int) -> None:
+        self._tp = tp
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=list(brokers),
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_partition_fetch_bytes=fetch_bytes,
+            fetch_max_wait_ms=100,
+        )
+
+    async def __aenter__(self) -> AIOKafkaConsumer:
+        try:
+            await self._consumer.start()
+        except KafkaError as error:
+            await self._consumer.stop()
+            raise BrokerError(f"The changelog cannot be read: {error!r}.") from error
+        self._consumer.assign([self._tp])
+        return self._consumer
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._consumer.stop()
+
+
+class Changelog:
+    """Appends to one partition of the changelog as one writer, and notices when others did.
+
+    Parameters
+    ----------
+    producer
+        Sends; it awaits acks.
+    reader
+        Reads the gaps.
+    topic, partition
+        Where.
+    writer
+        Our fresh writer id, named by the fence.
+    """
+
+    stored: Callable[[bytes], bytes | None] = staticmethod(lambda key: None)
+    """The value last stored for a key: what a foreign record must be followed by. Set with the store."""
+
+    def __init__(
+        self,
+        producer: Producer,
+        reader: ChangelogReader,
+        topic: str,
+        partition: int,
+        writer: int,
+    ) -> None:
+        self._producer = producer
+        self._reader = reader
+        self._topic = topic
+        self._partition = partition
+        self.writer = writer
+        self._headers = writer_header(writer)
+        self.last = -1
+        """Offset of our last record; nobody has appended before it since our fence without our knowing."""
+        self.foreign = 0
+        """How many keys of others we had to write again."""
+
+    async def fence(self) -> int:
+        """Append the fence that names us; its offset."""
+        key = fence_key(self.writer)
+        batches = await self._producer.send(self._topic, self._partition, [Message(key, b"{}", self._headers)])
+        self.last = batches[-1][0]
+        return self.last
+
+    async def append(self, writes: Iterable[Write]) -> int:
+        """Append writes, in order, and make sure that nobody else did meanwhile; the offset of the last.
+
+        Raises
+        ------
+        FencedError
+            A newer fence lies between our last record and this one. Nothing of ours counts behind it: exit, and touch
+            neither the store nor the input offsets.
+        """
+        fresh = list(writes)
+        pending = fresh
+        while pending:
+            batches = await self._producer.send(
+                self._topic, self._partition, [Message(key, value, self._headers) for key, value in pending]
+            )
+            foreign: dict[bytes, None] = {}
+            for base, count in batches:
+                if base != self.last + 1:
+                    for key in await self._judge(self.last + 1, base - 1):
+                        foreign[key] = None
+                self.last = base + count - 1
+            values = dict(fresh)
+            pending = rewrites(foreign, lambda key: values[key] if key in values else self.stored(key))
+            self.foreign += len(pending)
+        return self.last
+
+    async def _judge(self, first: int, last: int) -> tuple[bytes, ...]:
+        if first > last:
+            raise BrokerError(
+                f"{self._topic}, partition {self._partition} gave offset {last + 1} after {first - 1}: it was created "
+                "anew or lost records.",
+                "Start the worker again; it compares the topic ids.",
+            )
+        records: list[ChangelogRecord] = []
+        async for portion in self._reader.read(first, last):
+            records.extend(portion)
+        gap = judge_gap(records, self.writer)
+        if gap.newer_fence != NO_WRITER:
+            raise FencedError(
+                f"Another worker has taken {self._topic}, partition {self._partition} (offsets {first} to {last}); "
+                "this one was silent for too long.",
+                "It leaves now; start it again.",
+            )
+        log.warning(
+            "%d foreign records in %s, partition %d, offsets %d to %d; writing %d keys again.",
+            len(records), self._topic, self._partition, first, last, len(gap.foreign),
+        )
+        return gap.foreign
+
+
+async def breathe() -> None:
+    """Let others run, between portions of long work."""
+    await asyncio.sleep(0)

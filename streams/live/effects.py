@@ -1,0 +1,124 @@
+"""DESIGN's *Order of effects* for one slice: outputs, changelog, store, mark; each awaited before the next begins."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from streams import topics
+from streams.codec import encode
+from streams.core.messages import example_body, mark_body
+from streams.core.ports import Example, Output
+from streams.dead_letters import dead_letter
+from streams.live.changelog import Changelog, Write
+from streams.live.inputs import Letter
+from streams.live.observer import Observer
+from streams.live.outbox import Message, Producer, cloud_event_headers
+from streams.live.store import CopyPosition, Store
+from streams.model_records import CATALOGUE_SCHEMA
+from streams.settings import Settings
+from streams.topics import topic_name
+
+EXAMPLES_PARTITION: Final = 0
+
+
+@dataclass(slots=True)
+class Effects:
+    """What one slice leaves behind."""
+
+    outputs: list[Output] = field(default_factory=list)
+    portraits: list[tuple[str, Output | None]] = field(default_factory=list)
+    letters: list[Letter] = field(default_factory=list)
+    examples: list[Example] = field(default_factory=list)
+
+
+class EffectsInOrder:
+    """Makes the effects of one partition happen, in the order that keeps the promises.
+
+    Parameters
+    ----------
+    settings
+        Prefix, group, partitions, horizon.
+    partition
+        Which.
+    producer, changelog, store
+        Where effects go.
+    now_ms
+        Wall clock, ms.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        partition: int,
+        producer: Producer,
+        changelog: Changelog,
+        store: Store,
+        observer: Observer,
+        *,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._settings = settings
+        self._partition = partition
+        self._producer = producer
+        self._changelog = changelog
+        self._store = store
+        self._observer = observer
+        self._now_ms = now_ms
+        self._source = f"/ebbtide/{settings.group_id}/{partition}"
+
+    async def publish(self, effects: Effects) -> None:
+        """Step 2: outputs, dead letters and examples; returns when all are acknowledged."""
+        started = time.perf_counter()
+        by_topic: dict[str, list[Message]] = {}
+        for output in effects.outputs:
+            by_topic.setdefault(output.topic, []).append(self._message(output))
+        for user_id, portrait in effects.portraits:
+            message = Message(user_id.encode(), None) if portrait is None else self._message(portrait)
+            by_topic.setdefault(topics.USER_PROFILES, []).append(message)
+        for letter in effects.letters:
+            value, headers = dead_letter(letter.record.value, letter.record.headers, letter.rejection)
+            by_topic.setdefault(topics.DEAD_LETTERS, []).append(Message(letter.record.key, value, headers))
+        for example in effects.examples:
+            by_topic.setdefault(topics.TRAINING_EXAMPLES, []).append(self._example(example))
+        if by_topic:
+            await asyncio.gather(*(self._send(name, messages) for name, messages in by_topic.items()))
+            self._observer.stage_seconds("outputs", time.perf_counter() - started)
+
+    async def persist(self, writes: Sequence[Write]) -> None:
+        """Steps 3 and 4: the changelog with its fence check, then the local copy.
+
+        Raises
+        ------
+        FencedError
+            The partition is another's; the local copy was not touched.
+        """
+        started = time.perf_counter()
+        last = await self._changelog.append(writes)
+        acked = time.perf_counter()
+        self._store.write(writes, CopyPosition(last, self._changelog.writer, self._now_ms()))
+        self._observer.stage_seconds("changelog", acked - started)
+        self._observer.stage_seconds("store", time.perf_counter() - acked)
+
+    async def mark(self, watermark: int, *, drained: bool, clock: str, until: int | None) -> None:
+        """Step 5: tell the trainer that every example with a label before W was sent."""
+        body = mark_body(
+            self._partition, self._settings.partitions, watermark, drained=drained, clock=clock, until=until
+        )
+        await self._send(topics.TRAINING_EXAMPLES, [Message(b"mark-%d" % self._partition, encode(body))])
+
+    async def _send(self, name: str, messages: Iterable[Message]) -> None:
+        partition = EXAMPLES_PARTITION if topics.CATALOGUE[name].single else self._partition
+        batches = await self._producer.send(topic_name(name, self._settings), partition, messages)
+        self._observer.sent(name, sum(count for _, count in batches))
+
+    def _message(self, output: Output) -> Message:
+        headers = cloud_event_headers(output.id, output.topic, self._source, output.as_of_ms)
+        return Message(output.user_id.encode(), encode(output.body), headers)
+
+    def _example(self, example: Example) -> Message:
+        body = example_body(example, self._partition, CATALOGUE_SCHEMA, self._settings.horizon_days)
+        return Message(example.user_id.encode(), encode(body))

@@ -1,0 +1,42 @@
+"""What the live shell tells about itself; the metrics implement it. Nothing here is needed for anything to work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from models.trainer import Trainer
+from streams.core.ports import Facts
+
+
+class Observer:
+    """Hears what happens, and by default does nothing with it. Override what is wanted."""
+
+    def read(self, topic: str, records: int) -> None:
+        """Records of an input topic were taken into a slice."""
+
+    def rejected(self, topic: str, reason: str) -> None:
+        """A record became a dead letter."""
+
+    def facts(self, facts: Facts) -> None:
+        """The engine took a step."""
+
+    def sent(self, topic: str, records: int) -> None:
+        """Records were acknowledged by an output topic (without its prefix)."""
+
+    def stage_seconds(self, stage: str, seconds: float) -> None:
+        """A stage of the pipeline took this long: ``align``, ``engine``, ``outputs``, ``changelog``, ``store``."""
+
+    def partition(self, partition: int, watermark_ms: int, newest_ms: int, waiting: int, users: Mapping[str, int]) -> None:
+        """How a partition stands: W, newest event time, records that wait in memory, users per stage."""
+
+    def lag(self, topic: str, partition: int, records: int) -> None:
+        """Records that the broker has and the owner has not applied."""
+
+    def restore(self, partition: int, remaining: int, read: int) -> None:
+        """A restore went on: changelog records still to be read, and read."""
+
+    def learned(self, trainer: Trainer) -> None:
+        """The trainer in this process took in examples or marks."""
+
+    def released(self, partition: int) -> None:
+        """A partition is no longer ours: its figures end here."""

@@ -1,0 +1,179 @@
+"""What leaves the worker: closed record batches, sent in order, every ack awaited.
+
+Faust only logs a send that failed and commits all the same (FAUST.md 3), so nothing of ours goes through its producer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from streams.core.errors import BrokerError
+from streams.core.instants import format_instant
+
+log = logging.getLogger(__name__)
+
+BATCH_BYTES: Final = 256 * 1024
+MOST_RECORD_BYTES: Final = 900_000
+"""Above it a broker with default limits may refuse a record (1 MiB with keys and headers)."""
+
+Headers = Sequence[tuple[str, bytes]]
+
+
+class Message(NamedTuple):
+    """One record to send; ``value`` None is a tombstone."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+
+class Producer:
+    """An aiokafka producer that sends closed batches and waits for their acks.
+
+    Parameters
+    ----------
+    brokers
+        ``host:port``, several separated by commas.
+    ack_timeout_s
+        A batch without an ack for this long raises; idempotent retries would go on for ever (FAUST.md 26).
+    request_timeout_s
+        One request.
+    """
+
+    def __init__(self, brokers: str, *, ack_timeout_s: float = 60.0, request_timeout_s: float = 90.0) -> None:
+        self._brokers = [broker.strip() for broker in brokers.split(",")]
+        self._ack_timeout_s = ack_timeout_s
+        self._request_timeout_s = request_timeout_s
+        self._producer: AIOKafkaProducer | None = None
+
+    async def start(self) -> None:
+        """Connect; idempotent where the broker can (the embedded one cannot).
+
+        Raises
+        ------
+        BrokerError
+            No broker answers.
+        """
+        producer = self._new(idempotent=True)
+        try:
+            await self._start(producer)
+        except KafkaError:
+            await _abandon(producer)
+            log.info("The broker knows no idempotent producers; repeats of a lost ack are recognised by their ids.")
+            producer = self._new(idempotent=False)
+            try:
+                await self._start(producer)
+            except KafkaError as error:
+                await _abandon(producer)
+                raise BrokerError(f"No Kafka broker answers at {','.join(self._brokers)}: {error!r}.") from error
+        self._producer = producer
+
+    async def stop(self) -> None:
+        """Disconnect. Everything sent was awaited by who sent it."""
+        if self._producer is not None:
+            await self._producer.stop()
+            self._producer = None
+
+    async def send(self, topic: str, partition: int, messages: Iterable[Message]) -> list[tuple[int, int]]:
+        """Append messages to one partition, in order, and await the acks.
+
+        Returns
+        -------
+        list[tuple[int, int]]
+            (base offset, number of records) of every batch.
+
+        Raises
+        ------
+        BrokerError
+            Kafka refused, or did not ack in time. Some of the messages may be in the log.
+        """
+        producer = self._producer
+        if producer is None:
+            raise RuntimeError("the producer is not started")
+        where = f"{topic}, partition {partition}"
+        waiting: list[tuple[asyncio.Future[Any], int]] = []
+        try:
+            async with asyncio.timeout(self._ack_timeout_s):
+                batch = producer.create_batch()
+                for key, value, headers in messages:
+                    if batch.append(key=key, value=value, timestamp=None, headers=list(headers)) is None:
+                        waiting.append(await self._submit(producer, batch, topic, partition))
+                        batch = producer.create_batch()
+                        if batch.append(key=key, value=value, timestamp=None, headers=list(headers)) is None:
+                            raise BrokerError(f"A record of {len(value or b'')} bytes fits no batch ({where}).")
+                if batch.record_count():
+                    waiting.append(await self._submit(producer, batch, topic, partition))
+                return [((await future).offset, count) for future, count in waiting]
+        except TimeoutError as error:
+            raise BrokerError(
+                f"Kafka did not acknowledge within {self._ack_timeout_s:g} s ({where}).",
+                "Nothing is lost: what was not acknowledged is repeated after a restart.",
+            ) from error
+        except KafkaError as error:
+            raise BrokerError(f"Kafka refused a batch ({where}): {error!r}.") from error
+
+    async def _submit(
+        self, producer: AIOKafkaProducer, batch: Any, topic: str, partition: int
+    ) -> tuple[asyncio.Future[Any], int]:
+        batch.close()  # an open batch lingers (FAUST.md 26)
+        return await producer.send_batch(batch, topic, partition=partition), batch.record_count()
+
+    def _new(self, *, idempotent: bool) -> AIOKafkaProducer:
+        return AIOKafkaProducer(
+            bootstrap_servers=self._brokers,
+            acks="all",
+            enable_idempotence=idempotent,
+            max_batch_size=BATCH_BYTES,
+            linger_ms=0,
+            request_timeout_ms=int(self._request_timeout_s * 1000),
+        )
+
+    async def _start(self, producer: AIOKafkaProducer) -> None:
+        try:
+            await asyncio.wait_for(producer.start(), self._ack_timeout_s)
+        except TimeoutError as error:
+            await _abandon(producer)
+            raise BrokerError(
+                f"No Kafka broker answers at {','.join(self._brokers)} within {self._ack_timeout_s:g} s."
+            ) from error
+
+
+async def _abandon(producer: AIOKafkaProducer) -> None:
+    """Stop a producer that never started; it complains of what it never had."""
+    try:
+        await producer.stop()
+    except (KafkaError, RuntimeError, AttributeError) as error:
+        log.debug("While stopping a producer that did not start: %r", error)
+
+
+def cloud_event_headers(event_id: str, topic: str, source: str, time_ms: int) -> list[tuple[str, bytes]]:
+    """The headers of CloudEvents 1.0's Kafka binding in binary mode.
+
+    Parameters
+    ----------
+    event_id
+        The output's id: a repeat carries the same.
+    topic
+        Catalogue name; the type is ``ebbtide.<topic>``.
+    source
+        URI-reference of who says so.
+    time_ms
+        When it holds, event time.
+
+    >>> cloud_event_headers("a1", "churn-risk", "/ebbtide/shop/3", 0)[2]
+    ('ce_type', b'ebbtide.churn-risk')
+    """
+    return [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", event_id.encode()),
+        ("ce_type", b"ebbtide." + topic.encode()),
+        ("ce_source", source.encode()),
+        ("ce_time", format_instant(time_ms).encode()),
+        ("content-type", b"application/json"),
+    ]

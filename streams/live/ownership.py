@@ -1,0 +1,313 @@
+"""All partitions of one worker: taken, kept over a rebalance, released."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from faust.types import TP, EventT
+
+from streams.core.cleaning import CleaningPolicy
+from streams.core.events import INPUT_TOPICS, Kind
+from streams.live.changelog import Changelog, ChangelogReader, breathe
+from streams.live.consumer import Consumer
+from streams.live.effects import EffectsInOrder
+from streams.live.exits import Exits
+from streams.live.inputs import InputBuffer, PartitionInputs
+from streams.live.observer import Observer
+from streams.live.outbox import Producer
+from streams.live.partition_owner import Clock, Engine, Models, PartitionOwner, PendingProfiles
+from streams.live.partition_record import InputPosition, renewed, start_offset
+from streams.live.store import StoreFolder
+from streams.live.taking import Taken, take_partition
+from streams.settings import Settings
+from streams.topics import CHANGELOG, topic_name
+
+log = logging.getLogger(__name__)
+
+AT_ONCE: Final = 4
+"""Partitions restored at the same time."""
+RESTORE_CHUNK: Final = 2_000
+LAG_EVERY_S: Final = 1.0
+
+
+class RestorableEngine(Engine, Protocol):
+    """An engine that can take over stored profiles."""
+
+    epochs: list[int]
+
+    def restore(self, user_id: str, value: bytes) -> None: ...
+
+
+EngineFor = Callable[[int, PendingProfiles], RestorableEngine]
+
+
+@dataclass(slots=True)
+class _Held:
+    """A partition that is ours, whether it is worked on or waits for the end of a rebalance."""
+
+    taken: Taken
+    engine: RestorableEngine
+    profiles: PendingProfiles
+    positions: tuple[InputPosition, ...]
+    generation: int
+    owner: PartitionOwner | None = None
+    task: asyncio.Task[None] | None = None
+
+
+class Ownership:
+    """Takes, keeps and releases the partitions that the group assigns.
+
+    Parameters
+    ----------
+    settings, clock
+        How to work.
+    policy
+        How records are cleaned.
+    engine_for
+        Makes the engine of a partition over its profiles.
+    producer
+        Sends everything of this worker.
+    stores
+        Opens local copies.
+    models
+        Where cuts come from.
+    topic_ids
+        Kafka's ids of the inputs by catalogue name; asked at each taking.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        policy: CleaningPolicy,
+        engine_for: EngineFor,
+        producer: Producer,
+        stores: StoreFolder,
+        models: Models,
+        topic_ids: Callable[[], Mapping[str, str]],
+        observer: Observer,
+        exits: Exits,
+        *,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._policy = policy
+        self._engine_for = engine_for
+        self._producer = producer
+        self._stores = stores
+        self._models = models
+        self._topic_ids = topic_ids
+        self._observer = observer
+        self._exits = exits
+        self._now_ms = now_ms
+        self._held: dict[int, _Held] = {}
+        self._taking: asyncio.Task[dict[TP, int]] | None = None
+        self._names = tuple(topic_name(name, settings) for name in INPUT_TOPICS)
+        self._kinds = {name: kind for kind, name in enumerate(self._names)}
+        self._most_waiting = max(settings.behind_slice_records, settings.slice_records)
+        self._lag_told = 0.0
+        self.consumer: Consumer | None = None
+        """Set once the app has one."""
+        self.ready = asyncio.Event()
+        """Everything assigned is restored."""
+
+    # -- state -------------------------------------------------------------------------------------------------------
+
+    @property
+    def owners(self) -> dict[int, PartitionOwner]:
+        """The owners at work."""
+        return {partition: held.owner for partition, held in self._held.items() if held.owner is not None}
+
+    @property
+    def ended(self) -> bool:
+        """Every partition of ours is at the end of the run (``--until``)."""
+        return self.ready.is_set() and all(owner.ended.is_set() for owner in self.owners.values())
+
+    def in_touch(self, within_s: float = 15.0) -> bool:
+        """Whether the broker has answered a fetch of every input lately; True where nothing is assigned."""
+        oldest = self._now_ms() - within_s * 1000.0
+        for partition in self.owners:
+            for name in self._names:
+                state = None if self.consumer is None else self.consumer.thread.fetch_state(TP(name, partition))
+                if state is None:
+                    return False
+                full = TP(name, partition) in self.consumer._buffered_partitions if self.consumer else False
+                if state.answered_ms < oldest and not full:
+                    return False
+        return True
+
+    # -- rebalance ---------------------------------------------------------------------------------------------------
+
+    async def take(self, partitions: frozenset[int], generation: int) -> Mapping[TP, int] | None:
+        """Take exactly these partitions; see :class:`streams.live.rebalance.Owners`."""
+        self._taking = asyncio.ensure_future(self._take(partitions, generation))
+        try:
+            positions = await self._taking
+        except asyncio.CancelledError:
+            if self._taking.cancelled():
+                return None
+            raise
+        finally:
+            self._taking = None
+        self.ready.set()
+        return positions
+
+    async def release(self) -> None:
+        """Finish the slices, ack what is applied, let go of the rest. State is kept until the new assignment."""
+        self.ready.clear()
+        if self._taking is not None:
+            self._taking.cancel()
+            await asyncio.wait([self._taking])
+        working = [held for held in self._held.values() if held.owner is not None]
+        for held in working:
+            assert held.owner is not None
+            held.owner.release()
+        for held in working:
+            assert held.owner is not None and held.task is not None
+            await held.task
+            await held.owner.flush_portraits()
+            held.positions = held.owner.reached()
+            held.owner = held.task = None
+
+    def close(self) -> None:
+        """Close every local copy: the worker stops."""
+        for partition in list(self._held):
+            self._drop(partition)
+
+    def deliver(self, event: EventT[Any]) -> None:
+        """Hand a fetched batch to the owner of its partition."""
+        message = event.message
+        assert self.consumer is not None
+        if message.generation_id != self.consumer.app.consumer_generation_id:
+            return  # fetched before a rebalance: whoever owns the partition now reads it again
+        held = self._held.get(message.partition)
+        if held is None or held.owner is None:
+            return  # being released: neither acked nor kept
+        buffer = held.owner.inputs.buffers[self._kinds[message.topic]]
+        buffer.add(message.value, event.ack)  # type: ignore[arg-type]
+        if buffer.waiting >= self._most_waiting:
+            self.consumer.on_buffer_full(message.tp)
+        held.owner.wake()
+
+    # -- taking ------------------------------------------------------------------------------------------------------
+
+    async def _take(self, partitions: frozenset[int], generation: int) -> dict[TP, int]:
+        for partition, held in list(self._held.items()):
+            # Kept from one generation to the next, a partition was nobody else's. After a missed one it may have been.
+            if partition not in partitions or generation != held.generation + 1:
+                self._drop(partition)
+        ids = await asyncio.to_thread(self._topic_ids)
+        topic_ids = tuple(ids[name] for name in INPUT_TOPICS)
+        turns = asyncio.Semaphore(AT_ONCE)
+
+        async def one(partition: int) -> dict[TP, int]:
+            async with turns:
+                if partition not in self._held:
+                    self._held[partition] = await self._restore(partition, topic_ids)
+                self._held[partition].generation = generation
+                return await self._start(partition)
+
+        starts = await asyncio.gather(*(one(partition) for partition in sorted(partitions)))
+        return {tp: offset for start in starts for tp, offset in start.items()}
+
+    async def _restore(self, partition: int, topic_ids: tuple[str, ...]) -> _Held:
+        settings = self._settings
+        reader = ChangelogReader(
+            settings.brokers, topic_name(CHANGELOG, settings), partition, stall_s=settings.restore_timeout_s
+        )
+        writer = int.from_bytes(os.urandom(8), "big") or 1
+        changelog = Changelog(self._producer, reader, topic_name(CHANGELOG, settings), partition, writer)
+        taken = await take_partition(
+            lambda: self._stores.open(partition),
+            self._stores.empty,
+            changelog,
+            reader,
+            now_ms=self._now_ms,
+            progress=lambda remaining, read: self._observer.restore(partition, remaining, read),
+        )
+        try:
+            profiles = PendingProfiles(taken.store)
+            engine = self._engine_for(partition, profiles)
+            record = taken.record
+            engine.watermark, engine.newest, engine.clock = record.watermark, record.newest, record.clock
+            positions = renewed(record, topic_ids)
+            engine.epochs = [position.epoch for position in positions]
+            for count, (key, value) in enumerate(taken.store.profiles(), start=1):
+                engine.restore(key.decode(), value)
+                if count % RESTORE_CHUNK == 0:
+                    await breathe()
+        except BaseException:
+            taken.store.close()
+            raise
+        self._observer.partition(partition, engine.watermark, engine.newest, 0, engine.stages)
+        return _Held(taken, engine, profiles, positions, generation=-1)
+
+    async def _start(self, partition: int) -> dict[TP, int]:
+        assert self.consumer is not None
+        held, settings = self._held[partition], self._settings
+        tps = [TP(name, partition) for name in self._names]
+        committed = await self.consumer.thread.committed(tps)
+        oldest = await self.consumer.earliest_offsets(*tps)
+        starts = {
+            tp: start_offset(f"{tp.topic}, partition {partition}", position, committed[tp], oldest[tp])
+            for tp, position in zip(tps, held.positions, strict=True)
+        }
+        grace_ms = round(settings.grace_minutes * 60_000)
+        inputs = PartitionInputs(
+            [
+                InputBuffer(tp.topic, partition, kind, self._policy, starts[tp], position.newest)
+                for kind, tp, position in zip(Kind, tps, held.positions, strict=True)
+            ],
+            by_log=self._clock.by_log,
+            grace_ms=grace_ms,
+        )
+        changelog = held.taken.changelog
+        effects = EffectsInOrder(
+            settings, partition, self._producer, changelog, held.taken.store, self._observer, now_ms=self._now_ms
+        )
+        owner = PartitionOwner(
+            partition, settings, self._clock, inputs, held.engine, held.profiles, effects, self._models,
+            held.taken.record, held.positions,
+            writer=changelog.writer,
+            changelog_end=lambda: changelog.last,
+            look_drained=lambda: self._look(inputs, tps),
+            observer=self._observer,
+            exits=self._exits,
+            now_ms=self._now_ms,
+        )
+        owner.republish([key.decode() for key in held.taken.unpublished])
+        held.owner = owner
+        held.task = asyncio.create_task(owner.run(), name=f"partition-{partition}")
+        return starts
+
+    def _look(self, inputs: PartitionInputs, tps: list[TP]) -> None:
+        """What the broker says of the inputs: drained or not, and room made in buffers that were full."""
+        consumer = self.consumer
+        assert consumer is not None
+        for tp, buffer in zip(tps, inputs.buffers, strict=True):
+            buffer.drained = consumer.drained(tp, buffer.received)
+            if buffer.waiting < self._most_waiting // 2:
+                consumer.on_buffer_drop(tp)
+        now = time.monotonic()
+        if now - self._lag_told > LAG_EVERY_S:
+            self._lag_told = now
+            self._tell_lag(consumer)
+
+    def _tell_lag(self, consumer: Consumer) -> None:
+        for partition, owner in self.owners.items():
+            for name, buffer in zip(INPUT_TOPICS, owner.inputs.buffers, strict=True):
+                state = consumer.thread.fetch_state(TP(buffer.topic, partition))
+                if state is not None:
+                    self._observer.lag(name, partition, max(0, state.highwater - buffer.next))
+
+    def _drop(self, partition: int) -> None:
+        held = self._held.pop(partition)
+        held.taken.store.close()
+        self._observer.released(partition)

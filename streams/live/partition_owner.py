@@ -1,0 +1,437 @@
+"""The owner of partition n of all three inputs: an actor that applies slices and lets silence pass.
+
+It is serial: one slice is computed, published, persisted and acked before the next. Owners of other partitions go on
+meanwhile. Everything it decides is the engine's; everything it sends goes through :class:`EffectsInOrder`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from streams.core.alignment import UNKNOWN, boundaries, cut_day
+from streams.core.events import DAY_MS, INPUT_TOPICS, Event
+from streams.core.ports import ChurnScorer, Output, Step
+from streams.live.changelog import breathe
+from streams.live.effects import Effects, EffectsInOrder
+from streams.live.exits import Exits
+from streams.live.fence import PARTITION_KEY
+from streams.live.inputs import Letter, PartitionInputs, Slice
+from streams.live.observer import Observer
+from streams.live.partition_record import InputPosition, PartitionRecord, encode_record
+from streams.live.portraits import PortraitThrottle
+from streams.live.store import Store
+from streams.settings import Settings
+
+CHUNK: Final = 500
+"""Events computed before others get their turn."""
+SILENCE_EVERY_S: Final = 1.0
+MARK_EVERY_S: Final = 1.0
+MARK_AT_LEAST_S: Final = 60.0
+LOOK_EVERY_S: Final = 0.1
+"""How often an owner without work looks whether its inputs are drained."""
+SETTLED_DRAINED_S: Final = 0.5
+"""Inputs count as drained once they have been for this long: a pause between two fetches is not silence."""
+TOUCH_EVERY_S: Final = 60.0
+"""An idle owner appends at least this often: that is how it notices a zombie before compaction does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """``--clock wall`` or ``--clock log [--until T]``; ``until_ms`` ends the run at W = T."""
+
+    by_log: bool = False
+    until_ms: int | None = None
+
+    @property
+    def name(self) -> str:
+        """As marks spell it."""
+        return "log" if self.by_log else "wall"
+
+
+class Models(Protocol):
+    """Where cuts come from: :class:`streams.live.model_feed.ModelFeed`."""
+
+    @property
+    def scorer(self) -> ChurnScorer:
+        """Scores with what is known now."""
+
+    @property
+    def frontier_ms(self) -> int | None:
+        """The day that drained partitions were told to follow to."""
+
+    def has(self, day_ms: int) -> bool:
+        """Whether the cut of a day is there."""
+
+    async def wait_for(self, day_ms: int) -> None:
+        """Return once the cut of a day is there."""
+
+
+class Engine(Protocol):
+    """What the owner needs of :class:`streams.core.engine.PartitionEngine`."""
+
+    watermark: int
+    newest: int
+    clock: int
+
+    @property
+    def stages(self) -> dict[str, int]: ...
+
+    def process(self, events: list[Event], model: ChurnScorer, *, head_bound: int | None = None) -> Step: ...
+    def advance(self, clock_ms: int, model: ChurnScorer, *, watermark: int | None = None) -> Step: ...
+    def encoded(self, user_id: str, writer: int = 0) -> bytes | None: ...
+    def portrait(self, user_id: str) -> Output | None: ...
+
+
+class PendingProfiles:
+    """Stored profiles, with what is computed and not yet stored in front: what the engine reads from."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.pending: dict[bytes, bytes | None] = {}
+
+    def get(self, user_id: str, /) -> bytes | None:
+        """What is, or is about to be, stored for a user."""
+        key = user_id.encode()
+        return self.pending[key] if key in self.pending else self._store.get(key)
+
+
+class PartitionOwner:
+    """See the module. Made by :class:`streams.live.ownership.Ownership` once the partition is taken."""
+
+    def __init__(
+        self,
+        partition: int,
+        settings: Settings,
+        clock: Clock,
+        inputs: PartitionInputs,
+        engine: Engine,
+        profiles: PendingProfiles,
+        effects: EffectsInOrder,
+        models: Models,
+        record: PartitionRecord,
+        positions: tuple[InputPosition, ...],
+        *,
+        writer: int,
+        changelog_end: Callable[[], int],
+        look_drained: Callable[[], None],
+        observer: Observer,
+        exits: Exits,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self.partition = partition
+        self.inputs = inputs
+        self.ended = asyncio.Event()
+        """The run's end (``--until``) is reached."""
+        self._settings = settings
+        self._clock = clock
+        self._engine = engine
+        self._profiles = profiles
+        self._effects = effects
+        self._models = models
+        self._positions = positions
+        self._published = record.published
+        self._writer = writer
+        self._changelog_end = changelog_end
+        self._look_drained = look_drained
+        self._observer = observer
+        self._exits = exits
+        self._now_ms = now_ms
+        self._grace_ms = round(settings.grace_minutes * 60_000)
+        self._portraits = PortraitThrottle()
+        self._woken = asyncio.Event()
+        self._releasing = asyncio.Event()
+        self._drained_since: float | None = None
+        self._marked: tuple[int, bool] | None = None
+        self._marked_at = 0.0
+        self._silence_at = 0.0
+        self._touched_at = time.monotonic()
+        self.progressed_at = time.monotonic()
+
+    # -- from outside ------------------------------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """Something came."""
+        self._woken.set()
+
+    def republish(self, users: list[str]) -> None:
+        """Users whose portrait a former owner may not have published."""
+        self._portraits.changed(users, time.monotonic(), self._changelog_end() + 1)
+
+    async def run(self) -> None:
+        """Work until released. Never raises: what cannot be trusted ends the process."""
+        try:
+            await self._mark(force=True)
+            while not self._releasing.is_set():
+                await self._turn()
+        except Exception as error:
+            self._exits.end(error, f"while applying {self.where()}")
+
+    def release(self) -> None:
+        """Stop after the present slice."""
+        self._releasing.set()
+        self._woken.set()
+
+    def reached(self) -> tuple[InputPosition, ...]:
+        """Where another owner of the same state goes on."""
+        return self._record().inputs
+
+    async def flush_portraits(self) -> None:
+        """Publish what the throttle holds back: the worker stops, or the run ends."""
+        users = self._portraits.flush(time.monotonic())
+        if users:
+            await self._take_effect(Effects(portraits=self._portraits_of(users)), {})
+
+    def where(self) -> str:
+        """Topics, partition and next offsets, for messages."""
+        return "; ".join(f"{buffer.topic}, partition {self.partition}, offset {buffer.next}"
+                         for buffer in self.inputs.buffers)
+
+    # -- one turn ----------------------------------------------------------------------------------------------------
+
+    async def _turn(self) -> None:
+        self._woken.clear()
+        self._see_drained()
+        self.progressed_at = time.monotonic()
+        taken = await self._next_slice()
+        if taken:
+            await self._apply(taken)
+        elif taken.stopped_at is not None:
+            await self._stop_before(taken.stopped_at)
+        elif not await self._idle():
+            await self._rest(LOOK_EVERY_S)
+
+    async def _next_slice(self) -> Slice:
+        most = self._settings.slice_records
+        waiting = self.inputs.waiting
+        if waiting > 2 * most:
+            most = max(most, self._settings.behind_slice_records)
+        elif 0 < waiting < most:
+            await asyncio.sleep(self._settings.slice_ms / 1000.0)
+        started = time.perf_counter()
+        taken = self.inputs.slice(most, before_ms=self._limit())
+        if taken:
+            self._observer.stage_seconds("align", time.perf_counter() - started)
+        return taken
+
+    def _limit(self) -> int | None:
+        """Under the log clock: the next cut boundary, or the end of the run. 0 while neither can be known."""
+        if not self._clock.by_log:
+            return None
+        if self._engine.watermark == UNKNOWN:
+            return 0
+        limit = next(boundaries(self._engine.watermark, self._engine.watermark + 3 * DAY_MS, self._grace_ms))
+        if not self._models.has(cut_day(limit - 1)):
+            return 0  # a restart between stopping at a boundary and its cut
+        return limit if self._clock.until_ms is None else min(limit, self._clock.until_ms + 1)
+
+    async def _apply(self, taken: Slice) -> None:
+        effects = Effects(letters=taken.letters)
+        portraits: dict[str, None] = {}
+        started = time.perf_counter()
+        for at in range(0, len(taken.events), CHUNK):
+            chunk = taken.events[at:at + CHUNK]
+            step = self._engine.process(chunk, self._models.scorer, head_bound=taken.head_bound)
+            self._gather(step, effects, portraits)
+            effects.letters += [
+                Letter(taken.records[event.kind, event.offset], why) for event, why in step.rejected
+            ]
+            await breathe()
+        self._observer.stage_seconds("engine", time.perf_counter() - started)
+        for letter in effects.letters:
+            self._observer.rejected(letter.rejection.position.topic, letter.rejection.reason)
+        await self._take_effect(effects, portraits)
+        for name, buffer, before in zip(INPUT_TOPICS, self.inputs.buffers, taken.before, strict=True):
+            buffer.ack_applied(buffer.next)
+            self._observer.read(name, before - buffer.waiting)
+        await self._mark()
+
+    # -- silence -----------------------------------------------------------------------------------------------------
+
+    async def _idle(self) -> bool:
+        """Nothing may go: let silence pass. Whether anything was done."""
+        if self._clock.by_log:
+            if await self._follow_frontier():
+                return True
+        elif await self._pass_silence():
+            return True
+        await self._mark()
+        if len(self._portraits) or time.monotonic() - self._touched_at > TOUCH_EVERY_S:
+            return await self._publish_due()
+        return False
+
+    async def _pass_silence(self) -> bool:
+        """W + (now - Kafka timestamp of the newest record), while all inputs are drained."""
+        now = time.monotonic()
+        engine = self._engine
+        if not self._drained or engine.watermark == UNKNOWN or now - self._silence_at < SILENCE_EVERY_S:
+            return False
+        self._silence_at = now
+        published = max(self._published, self.inputs.published)
+        if published == UNKNOWN:
+            return False
+        step = engine.advance(engine.watermark + max(0, self._now_ms() - published), self._models.scorer)
+        return await self._took(step)
+
+    async def _follow_frontier(self) -> bool:
+        """Under the log clock a drained partition follows the others, day by day and last to the end of the run."""
+        until = self._clock.until_ms
+        frontier = self._models.frontier_ms
+        if until is not None and self._engine.watermark > until:
+            await self._finish()
+            return False
+        if not self._drained or frontier is None or self._engine.watermark > frontier:
+            return False
+        target = frontier if until is None else min(frontier, until)
+        await self._go_to(target)
+        if self._releasing.is_set():
+            return True
+        await self._took(self._engine.advance(target, self._models.scorer, watermark=target + 1), force=True)
+        await self._mark(force=True)
+        return True
+
+    async def _stop_before(self, instant_ms: int) -> None:
+        """The log clock goes no further yet: stop at the boundaries before an instant, or end the run."""
+        until = self._clock.until_ms
+        if until is not None and instant_ms > until:
+            await self._end_run(until)
+        else:
+            await self._go_to(instant_ms)
+
+    async def _end_run(self, until: int) -> None:
+        """The next record lies behind the end: this input is done, and so are the others once theirs do or drain."""
+        if self._engine.watermark <= until:
+            await self._go_to(until)
+            if self._releasing.is_set():
+                return
+            await self._took(self._engine.advance(until, self._models.scorer, watermark=until + 1), force=True)
+            await self._mark(force=True)
+        await self._finish()
+        await self._rest(LOOK_EVERY_S)
+
+    async def _finish(self) -> None:
+        if not self.ended.is_set():
+            await self.flush_portraits()
+            self.ended.set()
+
+    async def _go_to(self, instant_ms: int) -> None:
+        """Stop at every cut boundary up to an instant: release labels, mark, and wait for the cut."""
+        for boundary in boundaries(self._engine.watermark, instant_ms, self._grace_ms):
+            watermark = boundary - 1 - self._grace_ms
+            await self._took(self._engine.advance(boundary - 1, self._models.scorer, watermark=watermark), force=True)
+            await self._mark(force=True)
+            if not await self._cut_or_release(cut_day(boundary)):
+                return
+        coming = next(boundaries(self._engine.watermark, self._engine.watermark + 3 * DAY_MS, self._grace_ms))
+        await self._cut_or_release(cut_day(coming - 1))
+
+    async def _cut_or_release(self, day_ms: int) -> bool:
+        """Wait for the cut of a day; False when the partition is to be released first."""
+        while not self._models.has(day_ms):
+            waits: list[Awaitable[object]] = [self._models.wait_for(day_ms), self._releasing.wait()]
+            tasks = [asyncio.ensure_future(wait) for wait in waits]
+            await asyncio.wait(tasks, timeout=MARK_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            if self._releasing.is_set():
+                return False
+            self.progressed_at = time.monotonic()
+            await self._mark()
+        return True
+
+    # -- effects -----------------------------------------------------------------------------------------------------
+
+    async def _took(self, step: Step, *, force: bool = False) -> bool:
+        """Make a step of silence take effect; whether it left any."""
+        effects, portraits = Effects(), dict[str, None]()
+        self._gather(step, effects, portraits)
+        if not (force or step.changed or step.outputs or step.examples):
+            return False
+        await self._take_effect(effects, portraits)
+        return True
+
+    async def _publish_due(self) -> bool:
+        users = self._portraits.due(time.monotonic())
+        if not users and time.monotonic() - self._touched_at <= TOUCH_EVERY_S:
+            return False
+        await self._take_effect(Effects(portraits=self._portraits_of(users)), {})
+        return True
+
+    def _gather(self, step: Step, effects: Effects, portraits: dict[str, None]) -> None:
+        effects.outputs += step.outputs
+        effects.examples += step.examples
+        portraits.update(step.portraits)
+        pending = self._profiles.pending
+        for user_id in step.changed:
+            pending[user_id.encode()] = self._engine.encoded(user_id, self._writer)
+        self._observer.facts(step.facts)
+
+    async def _take_effect(self, effects: Effects, portraits: dict[str, None]) -> None:
+        """Steps 2 to 4 of the order of effects."""
+        now = time.monotonic()
+        self._portraits.changed(portraits, now, self._changelog_end() + 1)
+        effects.portraits += self._portraits_of(self._portraits.due(now))
+        await self._effects.publish(effects)
+        writes = [*self._profiles.pending.items(), (PARTITION_KEY, encode_record(self._record()))]
+        await self._effects.persist(writes)
+        self._profiles.pending.clear()
+        self._touched_at = time.monotonic()
+        engine = self._engine
+        self._observer.partition(self.partition, engine.watermark, engine.newest, self.inputs.waiting, engine.stages)
+
+    def _portraits_of(self, users: list[str]) -> list[tuple[str, Output | None]]:
+        return [(user_id, self._engine.portrait(user_id)) for user_id in users]
+
+    def _record(self) -> PartitionRecord:
+        oldest = self._portraits.oldest_offset
+        self._published = max(self._published, self.inputs.published)
+        return PartitionRecord(
+            watermark=self._engine.watermark,
+            newest=self._engine.newest,
+            clock=self._engine.clock,
+            published=self._published,
+            portraits_from=self._changelog_end() + 1 if oldest is None else oldest,
+            inputs=tuple(
+                InputPosition(
+                    topic_id=position.topic_id, epoch=position.epoch, next=buffer.next, newest=buffer.reached
+                )
+                for position, buffer in zip(self._positions, self.inputs.buffers, strict=True)
+            ),
+        )
+
+    async def _mark(self, *, force: bool = False) -> None:
+        """Tell the trainer W: when it moved or the inputs drained, but not at every slice."""
+        now = time.monotonic()
+        until = self._clock.until_ms
+        state = (self._engine.watermark, self._drained or (until is not None and self._engine.watermark > until))
+        age = now - self._marked_at
+        changed = self._marked is None or state[1] != self._marked[1]
+        if not self._clock.by_log:
+            changed = changed or state != self._marked
+        if not (force or (changed and age >= MARK_EVERY_S) or age >= MARK_AT_LEAST_S):
+            return
+        self._marked, self._marked_at = state, now
+        await self._effects.mark(state[0], drained=state[1], clock=self._clock.name, until=until)
+
+    # -- drained -----------------------------------------------------------------------------------------------------
+
+    def _see_drained(self) -> None:
+        self._look_drained()
+        if not self.inputs.drained:
+            self._drained_since = None
+        elif self._drained_since is None:
+            self._drained_since = time.monotonic()
+
+    @property
+    def _drained(self) -> bool:
+        return self._drained_since is not None and time.monotonic() - self._drained_since >= SETTLED_DRAINED_S
+
+    async def _rest(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._woken.wait(), timeout=seconds)
+        except TimeoutError:
+            return

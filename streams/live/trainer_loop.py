@@ -1,0 +1,154 @@
+"""The trainer's process, or its part of a worker's: examples and marks in, daily cuts out.
+
+It owns the single partition of ``training-examples`` without a consumer group: where to go on from stands in the last
+cut. A second trainer writes the same cuts once more, which does no harm.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from models.errors import ModelError
+from models.trainer import Trainer
+from streams.codec import decode, encode
+from streams.core.errors import BrokerError, SnapshotError
+from streams.core.features import NAMES
+from streams.live.exits import Exits
+from streams.live.outbox import Message, Producer
+from streams.live.tail import Tail
+from streams.model_records import CATALOGUE_SCHEMA, new_trainer
+from streams.settings import Settings
+from streams.topics import MODEL_CUTS, TRAINING_EXAMPLES, topic_name
+
+log = logging.getLogger(__name__)
+
+TICK_S = 1.0
+
+
+class TrainerLoop:
+    """Drives a :class:`models.trainer.Trainer` over Kafka.
+
+    Parameters
+    ----------
+    settings
+        Brokers, prefix, partitions, horizon.
+    on_progress
+        Told after every portion; metrics look at the trainer then.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        exits: Exits,
+        *,
+        on_progress: Callable[[Trainer], None] = lambda trainer: None,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self.final_day: int | None = None
+        """The end of the run, once its final cut is published."""
+        self.finished = asyncio.Event()
+        """Set with the final cut."""
+        self.trainer: Trainer | None = None
+        self._settings = settings
+        self._exits = exits
+        self._on_progress = on_progress
+        self._now_ms = now_ms
+        self._examples = topic_name(TRAINING_EXAMPLES, settings)
+        self._cuts = topic_name(MODEL_CUTS, settings)
+        self._producer = Producer(
+            settings.brokers, ack_timeout_s=settings.ack_timeout_s, request_timeout_s=settings.request_timeout_s
+        )
+        self._tail: Tail | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._offset = 0
+
+    async def start(self) -> None:
+        """Find the last cut and begin behind it."""
+        await self._producer.start()
+        last = await self._last_cut()
+        if last is None:
+            self.trainer, first = new_trainer(self._settings.partitions, self._settings.horizon_days), 0
+        else:
+            try:
+                self.trainer = Trainer.from_cut(
+                    last, self._settings.partitions, NAMES, self._settings.horizon_days, schema=CATALOGUE_SCHEMA
+                )
+            except ModelError as error:
+                raise SnapshotError(error.what, error.hint) from error
+            first = int(last["next_offset"])
+            self._note_final(last)
+            log.info("Going on from cut %s, at offset %d of %s.", last["version"], first, self._examples)
+        self._tail = Tail(self._settings.brokers, self._examples, first)
+        await self._tail.start()
+        self._task = asyncio.create_task(self._run(), name="trainer")
+
+    async def stop(self) -> None:
+        """End; what was not cut is learned again after the next start."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        if self._tail is not None:
+            await self._tail.stop()
+        await self._producer.stop()
+
+    async def _run(self) -> None:
+        assert self._tail is not None and self.trainer is not None
+        try:
+            async for portion in self._tail.portions(TICK_S):
+                await self._learn(self.trainer, portion)
+                self._on_progress(self.trainer)
+        except ModelError as error:
+            self._exits.end(BrokerError(error.what, error.hint), f"{self._examples}, partition 0, offset {self._offset}")
+        except Exception as error:
+            self._exits.end(error, f"while learning from {self._examples}, partition 0, offset {self._offset}")
+
+    async def _learn(self, trainer: Trainer, portion: Sequence[Any]) -> None:
+        for count, record in enumerate(portion, start=1):
+            self._offset = record.offset
+            body = decode(record.value)
+            if body["type"] == "mark":
+                await self._publish(trainer.mark(body, record.offset, self._now_ms()))
+            elif body["type"] == "example":
+                trainer.example(body, record.offset)
+            else:
+                raise BrokerError(
+                    f"{self._examples} holds a record of unknown type {body['type']!r}.",
+                    "Check that workers and trainer run the same Ebbtide over the same topics.",
+                )
+            if count % 500 == 0:
+                await asyncio.sleep(0)
+        if not portion:
+            await self._publish(trainer.tick(self._now_ms()))
+
+    async def _publish(self, records: Sequence[dict[str, Any]]) -> None:
+        if not records:
+            return
+        messages = [Message(b"%d" % record["day"], encode(record)) for record in records]
+        await self._producer.send(self._cuts, 0, messages)
+        for record in records:
+            self._note_final(record)
+
+    def _note_final(self, record: dict[str, Any]) -> None:
+        if record["type"] == "cut" and record["final"]:
+            self.final_day = int(record["day"])
+            self.finished.set()
+
+    async def _last_cut(self) -> dict[str, Any] | None:
+        last: dict[str, Any] | None = None
+        tail = Tail(self._settings.brokers, self._cuts)
+        await tail.start()
+        try:
+            async for portion in tail.portions(0.2):
+                for record in portion:
+                    body = decode(record.value)
+                    if body["type"] == "cut":
+                        last = body
+                if await tail.caught_up():
+                    return last
+        finally:
+            await tail.stop()
+        return last

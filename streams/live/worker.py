@@ -1,0 +1,325 @@
+"""The worker: everything wired together, started, watched and stopped in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import time
+from collections.abc import Callable, Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+from streams import provisioning
+from streams.core.cleaning import CleaningPolicy
+from streams.core.engine import PartitionEngine
+from streams.core.errors import BrokerError, PolicyError
+from streams.core.events import INPUT_TOPICS, MINUTE_MS
+from streams.core.policy import Policy, parse_policy
+from streams.live.app import EbbtideApp, create_app
+from streams.live.exits import Exits, Watchdog
+from streams.live.model_feed import ModelFeed
+from streams.live.observer import Observer
+from streams.live.outbox import Producer
+from streams.live.ownership import EngineFor, Ownership
+from streams.live.partition_owner import Clock, PendingProfiles
+from streams.live.store import StoreFolder
+from streams.live.trainer_loop import TrainerLoop
+from streams.settings import Settings
+from streams.topics import CATALOGUE, CHANGELOG
+
+log = logging.getLogger(__name__)
+
+STOP_WITHIN_S: Final = 55.0
+"""An orderly stop takes less, or is cut short: Kubernetes grants 60 s."""
+FROZEN_S: Final = 300.0
+"""An event loop without a beat for this long is ended from outside."""
+BEAT_EVERY_S: Final = 0.25
+PROGRESS_WITHIN_S: Final = 120.0
+
+
+class Worker:
+    """One process of the consumer group.
+
+    Parameters
+    ----------
+    settings, policy, clock
+        How to work.
+    with_trainer
+        Run the trainer in this process.
+    observer
+        Told what happens.
+    exits
+        The way out when something cannot be trusted.
+    engine_for
+        Makes the engine of a partition; tests put their own.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        policy: Policy,
+        clock: Clock,
+        *,
+        with_trainer: bool = False,
+        observer: Observer | None = None,
+        exits: Exits | None = None,
+        engine_for: EngineFor | None = None,
+    ) -> None:
+        self.settings = settings
+        self.exits = exits or Exits()
+        self.observer = observer or Observer()
+        self._clock = clock
+        self._policy = policy
+        self._engine_for = engine_for or self._engine
+        self._stopping = asyncio.Event()
+        self._beat_at = time.monotonic()
+        self.feed = ModelFeed(settings, self.exits)
+        self.trainer = TrainerLoop(settings, self.exits, on_progress=self.observer.learned) if with_trainer else None
+        self.ownership: Ownership | None = None
+        self.app: EbbtideApp | None = None
+        self._producer = Producer(
+            settings.brokers, ack_timeout_s=settings.ack_timeout_s, request_timeout_s=settings.request_timeout_s
+        )
+
+    # -- what is asked from outside ----------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Stop in order: finish the slices, leave the group."""
+        self._stopping.set()
+
+    def not_alive(self) -> list[str]:
+        """Why a supervisor should restart this worker; [] while it works (``/healthz``)."""
+        now = time.monotonic()
+        reasons = []
+        if now - self._beat_at > PROGRESS_WITHIN_S:
+            reasons.append(f"the event loop has been blocked for {now - self._beat_at:.0f} s")
+        owners = {} if self.ownership is None else self.ownership.owners
+        reasons += [
+            f"partition {partition} has made no progress for {now - owner.progressed_at:.0f} s"
+            for partition, owner in sorted(owners.items())
+            if now - owner.progressed_at > PROGRESS_WITHIN_S
+        ]
+        return reasons
+
+    def not_ready(self) -> list[str]:
+        """What is still missing before this worker serves; [] when it does (``/readyz``)."""
+        reasons = []
+        if not self.feed.ready.is_set():
+            reasons.append("the model is not read yet")
+        if self.ownership is None or not self.ownership.ready.is_set():
+            reasons.append("partitions are not assigned or not restored yet")
+        elif not self.ownership.in_touch():
+            reasons.append("Kafka does not answer")
+        return reasons
+
+    # -- life --------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> int:
+        """Work until stopped or at the end of the run; the exit code.
+
+        Raises
+        ------
+        EbbtideError
+            It could not start: broker away, topics that do not fit, state that cannot be used.
+        """
+        settings = self.settings
+        beat = asyncio.create_task(self._beat(), name="beat")
+        try:
+            await asyncio.to_thread(provisioning.ensure_topics, settings)
+            ids = await asyncio.to_thread(provisioning.topic_ids, settings, [CHANGELOG])
+            stores = StoreFolder(
+                settings.state_dir / settings.group_id,
+                ids[CHANGELOG],
+                oldest_ms=time.time_ns() // 1_000_000 - CATALOGUE[CHANGELOG].tombstone_ms // 2,
+            )
+            await self._producer.start()
+            if self.trainer is not None:
+                await self.trainer.start()
+            await self.feed.start()
+            self.ownership = self._own(stores)
+            self.app = create_app(settings, self.ownership, self.ownership.deliver, self.exits)
+            self.ownership.consumer = self.app.input_consumer
+            self.feed.on_change = self._wake
+            starting = asyncio.create_task(self.app.start(), name="faust")
+            await self._until_done(starting)
+            return 0
+        finally:
+            with self._watched():
+                await self._stop()
+            beat.cancel()
+
+    def _own(self, stores: StoreFolder) -> Ownership:
+        names = list(INPUT_TOPICS)
+        return Ownership(
+            self.settings,
+            self._clock,
+            cleaning_policy(self._policy),
+            self._engine_for,
+            self._producer,
+            stores,
+            self.feed,
+            lambda: provisioning.topic_ids(self.settings, names),
+            self.observer,
+            self.exits,
+        )
+
+    def _engine(self, partition: int, profiles: PendingProfiles) -> Any:
+        settings = self.settings
+        return PartitionEngine(
+            self._policy,
+            profiles,
+            horizon_days=settings.horizon_days,
+            mode="replay" if self._clock.by_log else "live",
+            partition=partition,
+            grace_ms=round(settings.grace_minutes * MINUTE_MS),
+            cache_profiles=max(1, settings.cache_profiles // settings.partitions),
+        )
+
+    async def _until_done(self, starting: asyncio.Task[Any]) -> None:
+        assert self.app is not None and self.ownership is not None
+        while not self._stopping.is_set():
+            if starting.done() and not starting.cancelled() and (failed := starting.exception()) is not None:
+                raise BrokerError(f"The worker could not join its group: {failed!r}.") from failed
+            if (crashed := self.app.crashed_service()) is not None:
+                self.exits.end(crashed[1], f"in {crashed[0]}")
+            if self._clock.until_ms is not None and self.ownership.ended and self._final_cut_there():
+                log.info("The end of the run is reached.")
+                return
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), timeout=BEAT_EVERY_S)
+
+    def _final_cut_there(self) -> bool:
+        until = self._clock.until_ms
+        return self.trainer is None or (
+            until is not None and self.trainer.final_day is not None and self.trainer.final_day >= until
+        )
+
+    async def _stop(self) -> None:
+        """Slices first, then the group, then everything they needed."""
+        if self.app is not None and self.ownership is not None:
+            self.app.input_consumer.stop_flow()
+            await self.ownership.release()
+            await self.app.stop()
+            self.ownership.close()
+        await self.feed.stop()
+        if self.trainer is not None:
+            await self.trainer.stop()
+        await self._producer.stop()
+
+    @contextlib.contextmanager
+    def _watched(self) -> Iterator[None]:
+        """FAUST.md 17: stopping may wait without bound, so it is cut short; what was not acked is repeated."""
+        late = BrokerError(f"The worker did not stop in order within {STOP_WITHIN_S:g} s.", "It was ended.")
+        watchdog = Watchdog(STOP_WITHIN_S, late, self.exits)
+        watchdog.start()
+        try:
+            yield
+        finally:
+            watchdog.cancel()
+
+    async def _beat(self) -> None:
+        """Notice having been frozen (FAUST.md 23), and have the loop watched from outside."""
+        limit = self.settings.session_timeout_s
+        frozen = Watchdog(FROZEN_S, BrokerError(f"The event loop did not run for {FROZEN_S:g} s."), self.exits)
+        frozen.start()
+        try:
+            while True:
+                self._beat_at = time.monotonic()
+                frozen.feed()
+                await asyncio.sleep(BEAT_EVERY_S)
+                silent_s = time.monotonic() - self._beat_at
+                if silent_s > limit and self.ownership is not None and self.ownership.owners:
+                    self.exits.end(
+                        BrokerError(
+                            f"The worker stood still for {silent_s:.0f} s, longer than the session timeout.",
+                            "Others own its partitions now; start it again.",
+                        ),
+                        "frozen",
+                    )
+        finally:
+            frozen.cancel()
+
+    def _wake(self) -> None:
+        if self.ownership is not None:
+            for owner in self.ownership.owners.values():
+                owner.wake()
+
+
+def cleaning_policy(policy: Policy) -> CleaningPolicy:
+    """What cleaning takes from the shop's policy."""
+    return CleaningPolicy(
+        actions={**CleaningPolicy().actions, **policy.actions},
+        max_line_value=int(policy.limits.line_value),
+        future_tolerance_ms=round(policy.limits.future_minutes * MINUTE_MS),
+    )
+
+
+def load_policy(path: Path | None) -> Policy:
+    """The shop's policy, or the one that Ebbtide ships.
+
+    Raises
+    ------
+    PolicyError
+        It cannot be read or does not hold together.
+    """
+    if path is None:
+        return parse_policy(files("streams.policies").joinpath("default.toml").read_text(), "default.toml")
+    try:
+        return parse_policy(path.read_text(encoding="utf-8"), str(path))
+    except OSError as error:
+        raise PolicyError(f"The policy file {path} cannot be read: {error.strerror}.", "Name another.") from error
+
+
+def run_worker(
+    settings: Settings,
+    clock: str = "wall",
+    until_ms: int | None = None,
+    *,
+    with_trainer: bool = False,
+    observer: Observer | None = None,
+    on_start: Callable[[Worker], None] = lambda worker: None,
+) -> int:
+    """Run one worker until SIGTERM, SIGINT or the end of the run; the exit code.
+
+    Parameters
+    ----------
+    clock, until_ms
+        ``wall`` or ``log``, and under ``log`` the instant (ms) at which the run ends.
+    with_trainer
+        Run the trainer in this process.
+    on_start
+        Given the worker before it starts: for ``/healthz`` and ``/readyz``.
+    """
+    worker_clock = Clock(by_log=clock == "log", until_ms=until_ms)
+    policy = load_policy(settings.policy)
+
+    async def main() -> int:
+        worker = Worker(settings, policy, worker_clock, with_trainer=with_trainer, observer=observer)
+        stop_on_signals(worker.stop)
+        on_start(worker)
+        return await worker.run()
+
+    return asyncio.run(main())
+
+
+def stop_on_signals(stop: Callable[[], None], clock: Callable[[], float] = time.monotonic) -> None:
+    """SIGTERM and SIGINT stop in order. A second Ctrl-C, at least a second later, ends the process as it stands.
+
+    Some supervisors send their signal twice at once, to the process and to its group.
+    """
+    loop = asyncio.get_running_loop()
+    first: list[float] = []
+
+    def asked(number: signal.Signals) -> None:
+        if not first:
+            log.info("%s: stopping.", number.name)
+            stop()
+        elif number == signal.SIGINT and clock() - first[0] > 1.0:
+            raise KeyboardInterrupt
+        first.append(clock())
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked, number)

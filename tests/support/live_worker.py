@@ -1,0 +1,45 @@
+"""A worker in a process of its own, to be killed and frozen: ``python -m tests.support.live_worker``.
+
+Settings come from the environment, as for ``ebbtide worker``. ``COUNTING=1`` puts in the counting engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+
+from streams.live.exits import Exits
+from streams.live.partition_owner import Clock, PendingProfiles
+from streams.live.worker import Worker, load_policy, stop_on_signals
+from streams.settings import load_settings
+from tests.support.counting_engine import CountingEngine
+
+
+def counting(partition: int, profiles: PendingProfiles) -> CountingEngine:
+    """The engine of a partition that only counts."""
+    return CountingEngine(profiles)
+
+
+async def main() -> int:
+    settings = load_settings({name: value for name, value in os.environ.items() if name.startswith("EBBTIDE_")})
+    until = os.environ.get("LIVE_UNTIL")
+    clock = Clock(by_log=os.environ.get("LIVE_CLOCK") == "log", until_ms=int(until) if until else None)
+    worker = Worker(
+        settings,
+        load_policy(settings.policy),
+        clock,
+        with_trainer=bool(os.environ.get("LIVE_TRAINER")),
+        exits=Exits(),
+        engine_for=counting if os.environ.get("COUNTING") else None,
+    )
+    stop_on_signals(worker.stop)
+    return await worker.run()
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    for name in ("kafka", "aiokafka", "faust", "mode"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    sys.exit(asyncio.run(main()))
