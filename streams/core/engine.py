@@ -57,6 +57,9 @@ class PartitionEngine:
         How far W stays behind the newest event time.
     cache_profiles
         Decoded profiles to keep; None for all of them (backfill keeps its state in memory anyway).
+    redelivered
+        Whether a record may be delivered again: then one at or below its user's applied offset is skipped. An offline
+        run reads every record once, by event time: offsets may go back, and only say where it was.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class PartitionEngine:
         partition: int = 0,
         grace_ms: int = GRACE_MS,
         cache_profiles: int | None = None,
+        redelivered: bool = True,
     ) -> None:
         self.policy = Compiled(policy)
         self.partition = partition
@@ -89,6 +93,7 @@ class PartitionEngine:
         self._maturity = DeadlineQueue()
         self._cache: dict[str, Profile] = {}
         self._cache_profiles = cache_profiles
+        self._redelivered = redelivered
         self._unpolicied: set[str] = set()
         # Forgotten in the present step: their stored value is void although the caller has yet to delete it.
         self._gone: set[str] = set()
@@ -206,7 +211,7 @@ class PartitionEngine:
     def _event(self, event: Event, model: ChurnScorer, step: Step) -> None:
         facts, user_id = step.facts, event.user_id
         profile = self._find(user_id) or self._fresh(user_id)
-        if event.offset >= 0:
+        if self._redelivered and event.offset >= 0:
             epoch = self.epochs[event.kind]
             applied = profile.applied[event.kind]
             if applied[0] == epoch and event.offset <= applied[1]:

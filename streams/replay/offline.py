@@ -30,11 +30,6 @@ from streams.replay.score_times import scores_at
 from streams.replay.sources import Row, Source
 
 SLICE: Final = 4_096
-_FILES: Final = {
-    "segment-changes": names.SEGMENT_CHANGES,
-    "churn-risk": names.CHURN_RISK,
-    "late-events": names.LATE_EVENTS,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +76,14 @@ class _Counts:
 class Sink(Protocol):
     """Where the results of a run go."""
 
-    def line(self, name: str, body: dict[str, Any], key: str) -> bytes:
-        """Append a message to the results of a name (``segment-changes.jsonl`` ...), and give back its bytes."""
+    def output(self, output: Output, line: bytes) -> None:
+        """Take a segment change, risk, late event or portrait; ``line`` is its body as JSON with a line feed."""
+
+    def example(self, body: dict[str, Any], user_id: str) -> None:
+        """Take a training example."""
+
+    def dead_letter(self, rejection: Rejection, row: Row) -> None:
+        """Take a record that was not accepted."""
 
     def document(self, name: str, body: dict[str, Any]) -> None:
         """Write a document that describes the whole run."""
@@ -113,7 +114,12 @@ class OfflineRun:
         self._progress = Progress(total=source.total)
         self._counts = _Counts()
         self._engine = PartitionEngine(
-            options.policy, {}, horizon_days=options.horizon_days, mode="replay", grace_ms=options.grace_ms
+            options.policy,
+            {},
+            horizon_days=options.horizon_days,
+            mode="replay",
+            grace_ms=options.grace_ms,
+            redelivered=False,
         )
         self._trainer = new_trainer(1, options.horizon_days)
         self._cuts = new_cuts(options.horizon_days)
@@ -195,17 +201,7 @@ class OfflineRun:
     def _reject(self, rejection: Rejection, row: Row) -> None:
         self._counts.rejected += 1
         self._counts.reasons[rejection.reason] += 1
-        record = row.raw.decode("utf-8", "backslashreplace") if isinstance(row.raw, bytes) else row.raw
-        self._sink.line(
-            names.DEAD_LETTERS,
-            {
-                "reason": rejection.reason,
-                "message": rejection.message,
-                "source": row.source,
-                "record": record,
-            },
-            "",
-        )
+        self._sink.dead_letter(rejection, row)
 
     # -- going on ----------------------------------------------------------------------------------------------------
 
@@ -247,7 +243,7 @@ class OfflineRun:
             self._emit(output)
         for example in step.examples:
             body = example_body(example, 0, CATALOGUE_SCHEMA, self._options.horizon_days)
-            self._sink.line(names.TRAINING_EXAMPLES, body, example.user_id)
+            self._sink.example(body, example.user_id)
             counts.outputs["training-examples"] += 1
             self._trainer.example(body, self._exchanged)
             self._exchanged += 1
@@ -255,9 +251,13 @@ class OfflineRun:
             raise AssertionError(f"an event in time order was rejected: {step.rejected[0][1]}")
 
     def _emit(self, output: Output) -> None:
-        line = self._sink.line(_FILES[output.topic], output.body, output.user_id)
-        self._outputs.add(line)
+        self._outputs.add(self._sent(output))
+
+    def _sent(self, output: Output) -> bytes:
+        line = codec.encode(output.body, newline=True)
+        self._sink.output(output, line)
         self._counts.outputs[output.topic] += 1
+        return line
 
     def _mark(self, watermark: int, *, until: int | None = None) -> None:
         mark = mark_body(0, 1, watermark, drained=until is not None, clock="log", until=until)
@@ -297,9 +297,7 @@ class OfflineRun:
         for user_id in sorted(engine.users()):
             portrait = engine.portrait(user_id)
             if portrait is not None:
-                line = self._sink.line(names.PROFILES, portrait.body, user_id)
-                self._profiles.add(line + (engine.settled(user_id) or b""))
-                counts.outputs[portrait.topic] += 1
+                self._profiles.add(self._sent(portrait) + (engine.settled(user_id) or b""))
                 pending += engine.pending(user_id)
         final = self._model
         self._sink.document(names.MODEL, final or {"type": "none"})

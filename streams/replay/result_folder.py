@@ -8,8 +8,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final, Self
 
-from streams import codec
+from streams import codec, topics
 from streams.core.errors import OutputFolderError
+from streams.core.ports import Output, Rejection
+from streams.replay.sources import Row
 
 SEGMENT_CHANGES: Final = "segment-changes.jsonl"
 CHURN_RISK: Final = "churn-risk.jsonl"
@@ -20,7 +22,15 @@ TRAINING_EXAMPLES: Final = "training-examples.jsonl"
 MODEL: Final = "model.json"
 SCORECARD: Final = "scorecard.json"
 SUMMARY: Final = "summary.json"
-LINES: Final = (SEGMENT_CHANGES, CHURN_RISK, PROFILES, LATE_EVENTS, DEAD_LETTERS, TRAINING_EXAMPLES)
+FILES: Final = {
+    topics.SEGMENT_CHANGES: SEGMENT_CHANGES,
+    topics.CHURN_RISK: CHURN_RISK,
+    topics.USER_PROFILES: PROFILES,
+    topics.LATE_EVENTS: LATE_EVENTS,
+    topics.DEAD_LETTERS: DEAD_LETTERS,
+    topics.TRAINING_EXAMPLES: TRAINING_EXAMPLES,
+}
+"""The file of JSON lines for each output topic."""
 _BUFFER: Final = 1 << 20
 
 
@@ -59,15 +69,23 @@ class ResultFolder:
         self._files: dict[str, IO[bytes]] = {}
 
     def __enter__(self) -> Self:
-        for name in LINES:
-            self._files[name] = (self._made / name).open("wb", buffering=_BUFFER)
+        for topic, name in FILES.items():
+            self._files[topic] = (self._made / name).open("wb", buffering=_BUFFER)
         return self
 
-    def line(self, name: str, body: dict[str, Any], key: str) -> bytes:
-        """Append one JSON line and give it back; the key matters only on Kafka."""
-        encoded = codec.encode(body, newline=True)
-        self._files[name].write(encoded)
-        return encoded
+    def output(self, output: Output, line: bytes) -> None:
+        """Append a message to the file of its topic."""
+        self._files[output.topic].write(line)
+
+    def example(self, body: dict[str, Any], user_id: str) -> None:
+        """Append a training example."""
+        self._files[topics.TRAINING_EXAMPLES].write(codec.encode(body, newline=True))
+
+    def dead_letter(self, rejection: Rejection, row: Row) -> None:
+        """Append a rejected record: as it was where it is JSON, else its bytes as text."""
+        record = row.raw.decode("utf-8", "backslashreplace") if isinstance(row.raw, bytes) else row.raw
+        body = {"reason": rejection.reason, "message": rejection.message, "source": row.source, "record": record}
+        self._files[topics.DEAD_LETTERS].write(codec.encode(body, newline=True))
 
     def document(self, name: str, body: dict[str, Any]) -> None:
         """Write one JSON document."""
