@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from streams import topics
+from streams.cloud_events import cloud_event_headers
 from streams.codec import encode
 from streams.core.messages import example_body, mark_body
 from streams.core.ports import Example, Output
@@ -16,7 +17,7 @@ from streams.dead_letters import dead_letter
 from streams.live.changelog import Changelog, Write
 from streams.live.inputs import Letter
 from streams.live.observer import Observer
-from streams.live.outbox import Message, Producer, cloud_event_headers
+from streams.live.outbox import Message, Producer
 from streams.live.store import CopyPosition, Store
 from streams.model_records import CATALOGUE_SCHEMA
 from streams.settings import Settings
