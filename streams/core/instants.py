@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 from streams.core.events import DAY_MS, MINUTE_MS, SECOND_MS
@@ -67,8 +68,11 @@ def parse_instant(value: object) -> int | None:
     return None
 
 
+@lru_cache(maxsize=1 << 16)
 def format_instant(instant_ms: int) -> str:
     """RFC 3339 in UTC with milliseconds.
+
+    Cached: scheduled scores of many users share their whole hours.
 
     >>> format_instant(1313035144270)
     '2011-08-11T03:59:04.270Z'
