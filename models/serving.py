@@ -132,13 +132,18 @@ class ServingCut:
         ValueError
             If the vector has the wrong length or holds a value that is not finite.
         """
-        if not math.isfinite(sum(features)):
-            self._refuse(features)
-        logit = self._intercept + float(np.add.reduce(self._terms(features)))
-        if logit >= 0.0:
-            return 1.0 / (1.0 + math.exp(-logit))
-        odds = math.exp(logit)
-        return odds / (1.0 + odds)
+        return self._probability(self._terms(features))
+
+    def explained(self, features: Sequence[float], most: int) -> tuple[float, list[Contribution]]:
+        """:meth:`probability` and :meth:`contributions` at the price of one.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`probability`.
+        """
+        terms = self._terms(features)
+        return self._probability(terms), self._highest(terms, most)
 
     def probabilities(self, matrix: npt.ArrayLike) -> Matrix:
         """Probabilities for many vectors, one per row; equal to :meth:`probability` within 1e-12."""
@@ -156,12 +161,23 @@ class ServingCut:
 
     def contributions(self, features: Sequence[float], most: int) -> list[Contribution]:
         """The features that raise the risk most against the average customer: only positive ones, highest first."""
-        terms = self._terms(features)
+        return self._highest(self._terms(features), most)
+
+    def _highest(self, terms: Matrix, most: int) -> list[Contribution]:
         order = np.argsort(-terms, kind="stable")[:most]
         return [Contribution(int(i), float(terms[i]), float(self._means[i])) for i in order if terms[i] > 0.0]
 
+    def _probability(self, terms: Matrix) -> float:
+        logit = self._intercept + float(np.add.reduce(terms))
+        if logit >= 0.0:
+            return 1.0 / (1.0 + math.exp(-logit))
+        odds = math.exp(logit)
+        return odds / (1.0 + odds)
+
     def _terms(self, features: Sequence[float]) -> Matrix:
         """What each feature adds to the logit."""
+        if not math.isfinite(sum(features)):
+            self._refuse(features)
         try:
             packed = self._pack(*features)
         except struct.error as error:
@@ -195,6 +211,10 @@ class EmptyCut:
     def contributions(self, features: Sequence[float], most: int) -> list[Contribution]:
         """No reasons."""
         return []
+
+    def explained(self, features: Sequence[float], most: int) -> tuple[float, list[Contribution]]:
+        """One half, for no reason."""
+        return 0.5, []
 
 
 def empty_cut() -> EmptyCut:

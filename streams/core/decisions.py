@@ -6,6 +6,7 @@ is an ordinary message, and a repeat after a crash has the id of the first.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from streams.core.events import DAY_MS, INPUT_TOPICS, MICRO, Event
@@ -15,9 +16,9 @@ from streams.core.hashing import output_id
 from streams.core.instants import format_instant
 from streams.core.lifecycle import usual_gap_ms
 from streams.core.policy import BANDS, TIERS, Compiled
-from streams.core.ports import ChurnScorer, Facts, Output
-from streams.core.profile import Profile, Served
-from streams.core.reasons import reasons
+from streams.core.ports import ChurnScorer, Contribution, Facts, Output
+from streams.core.profile import Delivery, Profile, Served
+from streams.core.reasons import MOST_REASONS, reasons
 from streams.core.state import PHASES, STAGE_NAMES
 from streams.core.windows import window
 
@@ -238,10 +239,13 @@ class Decider:
         """Score a customer as of an instant and tell it where DESIGN says so."""
         view, delivery = profile.view, profile.delivery
         cut, stale = model.cut_at(at)
-        if features is None:
-            features = vector(view, at, self.policy)
         cold = cut.cold_start
-        probability = None if cold else cut.probability(features)
+        probability: float | None = None
+        contributions: Sequence[Contribution] = ()
+        if not cold:
+            if features is None:
+                features = vector(view, at, self.policy)
+            probability, contributions = cut.explained(features, MOST_REASONS)
         previous = delivery.band
         band = previous if probability is None else band_of(probability, previous, self.policy)
         if scheduled:
@@ -265,7 +269,7 @@ class Decider:
             "cold_start": cold,
             "stale_model": stale,
             "model": {"name": MODEL_NAME, "version": cut.version},
-            "reasons": [] if cold else reasons(cut, features),
+            "reasons": reasons(contributions, features) if features is not None else [],
         }
         if cold:
             # The simple rule customers are ranked by until there is a model: silence against the usual gap.
@@ -301,6 +305,12 @@ class Decider:
         cause = by_silence(moment.at)
         facts.deadlines_fired += 1
         view, delivery = profile.view, profile.delivery
+        if moment.ended:
+            # Nothing more is told but the end of the portrait; only the count of outputs goes on.
+            facts.erased += len(delivery.served)
+            profile.delivery = Delivery(seq=delivery.seq)
+            self.begin(profile, cause, moment.at)
+            return
         if not moment.scheduled and view.stage == delivery.stage and view.tier == delivery.tier:
             return
         self.begin(profile, cause, moment.at)

@@ -30,8 +30,8 @@ class Cut(Protocol):
     def probability(self, features: Sequence[float]) -> float:
         """Probability of churn, for one feature vector in catalogue order."""
 
-    def contributions(self, features: Sequence[float], most: int) -> Sequence[Contribution]:
-        """The features that raise the risk most, highest first."""
+    def explained(self, features: Sequence[float], most: int) -> tuple[float, Sequence[Contribution]]:
+        """The probability, and the features that raise the risk most, highest first."""
 
 
 class ChurnScorer(Protocol):

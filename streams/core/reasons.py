@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from streams.core.features import CATALOGUE
-from streams.core.ports import Cut
+from streams.core.ports import Contribution
 
 MOST_REASONS: Final = 3
 
@@ -28,8 +28,8 @@ def _text(index: int, value: float, usual: float) -> str:
     return f"{feature.meaning}: {_number(value)}{unit}; usually {_number(usual)}"
 
 
-def reasons(cut: Cut, features: Sequence[float]) -> list[dict[str, Any]]:
-    """The features that raise this risk most against the average customer, highest first.
+def reasons(contributions: Sequence[Contribution], features: Sequence[float]) -> list[dict[str, Any]]:
+    """The features that raise a risk most against the average customer, as a message tells them.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def reasons(cut: Cut, features: Sequence[float]) -> list[dict[str, Any]]:
         ``feature``, ``value`` and ``usual`` in the feature's own unit, ``contribution`` to the logit, ``text``.
     """
     told = []
-    for index, contribution, usual in cut.contributions(features, MOST_REASONS):
+    for index, contribution, usual in contributions:
         feature = CATALOGUE[index]
         value, normal = feature.natural(features[index]), feature.natural(usual)
         told.append(
