@@ -240,6 +240,21 @@ def test_repeat_of_a_late_example_is_dropped_after_its_mark_too() -> None:
     assert (log.trainer.model.labels, log.trainer.counts["repeats"]) == (1, 1)
 
 
+def test_repeat_of_a_late_example_at_its_partitions_own_mark_is_dropped() -> None:
+    log = late_by_idleness()
+    log.mark(START + 5, 20 * MINUTE, partition=1, partitions=2, clock="wall")
+    log.example(1, START + 5, partition=1)
+    assert (log.trainer.model.labels, log.trainer.counts["repeats"]) == (1, 1)
+
+
+def test_mark_that_goes_back_uncovers_nothing() -> None:
+    log = topic()
+    log.mark(START + 9)
+    log.mark(START + 5)
+    log.example(1, START + 8)
+    assert (log.trainer.pending, log.trainer.counts["repeats"]) == (0, 1)
+
+
 # -- log clock: the frontier and the end of the run ------------------------------------------------
 
 
@@ -401,6 +416,36 @@ def test_restart_cuts_the_same_versions_again() -> None:
         else:
             again += trainer.mark(body, offset, 0)
     assert [c["version"] for c in again if c["type"] == "cut"] == [c["version"] for c in cuts[1:]]
+
+
+def test_restart_goes_on_with_the_day_after_its_cut() -> None:
+    records = two_partitions()
+    _, cuts = uninterrupted(records)
+    trainer = Trainer.from_cut(cuts[0], 2, FEATURES, 30)
+    published = trainer.mark(records[-1], len(records), 0) + trainer.mark(records[-2], len(records) + 1, 0)
+    assert published[0]["day"] == cuts[0]["day"] + DAY
+
+
+def restarted_after_a_late_example() -> Trainer:
+    """Partition 1 was passed over; its example 1 was learned on arrival and is in the cut of the next midnight."""
+    log = late_by_idleness()
+    cut = log.mark(START + DAY + 9, 21 * MINUTE, partitions=2, clock="wall")[-1]
+    assert cut["type"] == "cut"
+    trainer = Trainer.from_cut(cut, 2, FEATURES, 30)
+    trainer.mark(mark(START + DAY + 9, partitions=2, clock="wall"), cut["next_offset"], 22 * MINUTE)
+    return trainer
+
+
+def test_repeat_of_a_late_example_is_dropped_after_a_restart_too() -> None:
+    trainer = restarted_after_a_late_example()
+    trainer.example(example(1, START + 5, partition=1, schema=SCHEMA), 99)
+    assert (trainer.model.labels, trainer.counts["repeats"]) == (1, 1)
+
+
+def test_example_behind_the_cut_is_late_after_a_restart_too() -> None:
+    trainer = restarted_after_a_late_example()
+    trainer.example(example(2, START + 6, partition=1, schema=SCHEMA), 99)
+    assert (trainer.model.labels, trainer.counts["late"], trainer.pending) == (2, 2, 0)
 
 
 def test_restart_over_another_number_of_partitions_is_refused() -> None:
