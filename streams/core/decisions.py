@@ -307,8 +307,9 @@ class Decider:
         view, delivery = profile.view, profile.delivery
         if moment.ended:
             # Nothing more is told but the end of the portrait; only the count of outputs goes on.
-            facts.erased += len(delivery.served)
-            profile.delivery = Delivery(seq=delivery.seq)
+            served = {one.as_of: delivery.served[one.as_of] for one in view.pending if one.as_of in delivery.served}
+            facts.erased += len(delivery.served) - len(served)
+            profile.delivery = Delivery(seq=delivery.seq, served=served)
             self.begin(profile, cause, moment.at)
             return
         if not moment.scheduled and view.stage == delivery.stage and view.tier == delivery.tier:

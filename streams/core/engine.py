@@ -24,7 +24,7 @@ from streams.core.policy import Compiled, Policy
 from streams.core.portrait import portrait
 from streams.core.ports import ChurnScorer, Example, Facts, Output, Rejection, Step
 from streams.core.profile import MAX_OPEN, Delivery, Profile, decode_profile, read_header
-from streams.core.state import FAR, NO_TIME, STAGE_NAMES, Observation, decode_state, encode_state
+from streams.core.state import NO_TIME, STAGE_NAMES, Observation, decode_state, encode_state
 
 GRACE_MS: Final = 10 * MINUTE_MS
 MANY_OPEN: Final = 16
@@ -165,7 +165,7 @@ class PartitionEngine:
     def portrait(self, user_id: str) -> Output | None:
         """The ``user-profiles`` message of a user as of its last change; None for one who is forgotten."""
         profile = self._find(user_id)
-        return None if profile is None else portrait(profile, self.mode)
+        return None if profile is None or profile.view.since < 0 else portrait(profile, self.mode)
 
     def settled(self, user_id: str) -> bytes | None:
         """The settled state of a user as of W, byte for byte a function of the log."""
@@ -242,7 +242,7 @@ class PartitionEngine:
             facts.outliers += self._outliers(event)
         step.changed[user_id] = None
         step.portraits[user_id] = None
-        before = profile.view.stage if profile.view.since >= 0 else None
+        before = profile.view.stage if profile.delivery.seq else None
         if profile.is_late(event, self.watermark):
             self._late(profile, event, model, step)
         else:
@@ -263,8 +263,8 @@ class PartitionEngine:
         if len(profile.open) > MANY_OPEN:
             # A long invoice is not carried along until the next visit: it settles as soon as W lets it.
             self._maturity.file(user_id, profile.open[-1].ts)
-        elif profile.view.pending or before is None:
-            self._maturity.file(user_id, self._maturity_at(profile))
+        elif profile.view.pending or profile.view.since < 0:
+            self._maturity.file(user_id, profile.maturity_at)
 
     def _follow(self, profile: Profile, event: Event, model: ChurnScorer, step: Step) -> None:
         view, ts = profile.view, event.ts
@@ -329,7 +329,7 @@ class PartitionEngine:
         decider = self._decider
         decider.begin(profile, cause, at)
         view, delivery = profile.view, profile.delivery
-        if view.stage != delivery.stage or view.tier != delivery.tier:
+        if view.since >= 0 and (view.stage != delivery.stage or view.tier != delivery.tier):
             decider.segments(profile, cause, at, rule, step.outputs, step.facts)
         if opened:
             decider.score(profile, cause, at, None, model, step.outputs, step.facts, scheduled=False)
@@ -367,7 +367,7 @@ class PartitionEngine:
                 self._settle(profile, step)
             self._restage(before, profile)
             self._silence.file(user_id, view.next_at)
-            self._maturity.file(user_id, self._maturity_at(profile))
+            self._maturity.file(user_id, profile.maturity_at)
         self.clock = clock
 
     def _raise_watermark(self, watermark: int, model: ChurnScorer, step: Step) -> None:
@@ -382,10 +382,10 @@ class PartitionEngine:
                 continue
             self._settle(profile, step)
             step.changed[user_id] = None
-            if self._forget_at(profile) <= watermark - 1 and not profile.open:
+            if profile.view.since < 0 and profile.view.fired < watermark and not profile.open:
                 self._erase(profile, step)
             else:
-                self._maturity.file(user_id, max(self._maturity_at(profile), watermark))
+                self._maturity.file(user_id, max(profile.maturity_at, watermark))
 
     def _settle(self, profile: Profile, step: Step) -> None:
         for observation in profile.settle(self._fold, self.watermark - 1):
@@ -416,13 +416,6 @@ class PartitionEngine:
                 features=observation.features,
             )
         )
-
-    def _maturity_at(self, profile: Profile) -> int:
-        return min(profile.maturity_at, self._forget_at(profile))
-
-    def _forget_at(self, profile: Profile) -> int:
-        view = profile.view
-        return FAR if view.active_at < 0 else view.active_at + self.policy.forget_ms
 
     def _erase(self, profile: Profile, step: Step) -> None:
         user_id = profile.user_id
@@ -479,7 +472,7 @@ class PartitionEngine:
 
     def _forget_if_empty(self, profile: Profile, step: Step) -> None:
         """A user whose only record was rejected is no user."""
-        if profile.delivery.stage < 0:
+        if not profile.delivery.seq:
             self._cache.pop(profile.user_id, None)
             self._gone.add(profile.user_id)
             step.changed.pop(profile.user_id, None)

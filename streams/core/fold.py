@@ -51,15 +51,18 @@ _DECAY: Final = tuple(round((1 << 32) * 0.5 ** (days / _HALF_LIFE_DAYS)) for day
 
 
 class Moment:
-    """What a deadline did: the instant, the rule of the stage, and the scheduled score if it was one."""
+    """What a deadline did: the instant, the rule of the stage, the scheduled score if it was one, the end if it was."""
 
-    __slots__ = ("at", "features", "rule", "scheduled")
+    __slots__ = ("at", "ended", "features", "rule", "scheduled")
 
-    def __init__(self, at: int, rule: str, scheduled: bool, features: list[float] | None) -> None:
+    def __init__(
+        self, at: int, rule: str, scheduled: bool, features: list[float] | None, *, ended: bool = False
+    ) -> None:
         self.at = at
         self.rule = rule
         self.scheduled = scheduled
         self.features = features
+        self.ended = ended
 
 
 class Fold:
@@ -301,6 +304,9 @@ class Fold:
                 told(moment)
 
     def _fire(self, state: State, at: int, user_hash: int, serving: bool) -> Moment:
+        if at >= state.active_at + self.policy.forget_ms:
+            forget(state, at)
+            return Moment(at, "silent for too long", False, None, ended=True)
         state.through = state.fired = at
         roll(state, at)
         rule = evaluate(state, at, self.policy)
@@ -330,7 +336,15 @@ class Fold:
         # Silent for too long: no score until a purchase moves score_until on.
         scored = state.score_at if state.score_at <= state.score_until else FAR
         change = next_change(state, after, self.policy)
-        state.next_at = change if change < scored else scored
+        forgotten = max(state.active_at + self.policy.forget_ms, after + 1)
+        state.next_at = min(change, scored, forgotten)
+
+
+def forget(state: State, at: int) -> None:
+    """End a user who was silent for too long: whatever comes later is somebody new, but known labels are still told."""
+    fresh = State(through=at, fired=at, pending=[observation for observation in state.pending if observation.due <= at])
+    for name in State.__struct_fields__:
+        setattr(state, name, getattr(fresh, name))
 
 
 def next_slot(after: int, user_hash: int) -> int:

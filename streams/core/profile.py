@@ -136,9 +136,11 @@ class Profile:
 
     @property
     def maturity_at(self) -> int:
-        """The next instant at which an observation of the view matures."""
-        pending = self.view.pending
-        return pending[0].due if pending else FAR
+        """The instant that W has to pass for something to be released: a label, or the end of the profile."""
+        view = self.view
+        if view.pending:
+            return view.pending[0].due
+        return FAR if view.since >= 0 else view.fired
 
     # -- folding -----------------------------------------------------------------------------------------------------
 
@@ -244,7 +246,8 @@ def _take_ripe(state: State, through: int) -> list[Observation]:
     ripe = [observation for observation in pending if observation.due <= through]
     state.pending = pending[len(ripe) :]
     for observation in reversed(ripe):
-        if not observation.returned:
+        # A label of somebody forgotten since then says nothing about who came after.
+        if not observation.returned and 0 <= state.first_seen <= observation.as_of:
             state.last_churned = (observation.as_of, observation.due)
             break
     return ripe
