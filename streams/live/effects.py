@@ -87,6 +87,7 @@ class EffectsInOrder:
             by_topic.setdefault(topics.TRAINING_EXAMPLES, []).append(self._example(example))
         if by_topic:
             await asyncio.gather(*(self._send(name, messages) for name, messages in by_topic.items()))
+            self._observer.examples_sent(len(effects.examples))
             self._observer.stage_seconds("outputs", time.perf_counter() - started)
 
     async def persist(self, writes: Sequence[Write]) -> None:

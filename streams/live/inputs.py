@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from streams.codec import CodecError, decode
 from streams.core.alignment import Head, head_bound, next_by_log, next_by_wall
-from streams.core.cleaning import CleaningPolicy, clean
+from streams.core.cleaning import CleaningPolicy, clean, is_unknown_action
 from streams.core.errors import TopicError
 from streams.core.events import Event, Position
 from streams.core.ports import Rejection
@@ -86,6 +86,7 @@ class InputBuffer:
         """Records not taken yet."""
         self.drained = False
         self._policy = policy
+        self._unknown_actions = 0
         self._raw: deque[Fetched] = deque()
         self._at = 0
         self._ready: deque[tuple[Event | Rejection, Any]] = deque()
@@ -143,6 +144,11 @@ class InputBuffer:
         while self._acks and self._acks[0][0] <= applied:
             self._acks.popleft()[1]()
 
+    def take_unknown_actions(self) -> int:
+        """Clicks with an unknown action since the last call."""
+        count, self._unknown_actions = self._unknown_actions, 0
+        return count
+
     def _decode_some(self) -> None:
         batch = self._raw[0]
         until = min(self._at + DECODE_AHEAD, len(batch))
@@ -168,7 +174,7 @@ class InputBuffer:
             raw = decode(value)
         except CodecError as error:
             return Rejection("not_json", str(error), position)
-        return clean(
+        cleaned = clean(
             raw,
             self.kind,
             position=position,
@@ -176,6 +182,9 @@ class InputBuffer:
             published_ms=record.timestamp,
             policy=self._policy,
         )
+        if type(cleaned) is Event and is_unknown_action(cleaned, raw, self._policy):
+            self._unknown_actions += 1
+        return cleaned
 
 
 class PartitionInputs:

@@ -26,14 +26,25 @@ class Observer:
     def stage_seconds(self, stage: str, seconds: float) -> None:
         """A stage of the pipeline took this long: ``align``, ``engine``, ``outputs``, ``changelog``, ``store``."""
 
-    def partition(self, partition: int, watermark_ms: int, newest_ms: int, waiting: int, users: Mapping[str, int]) -> None:
-        """How a partition stands: W, newest event time, records that wait in memory, users per stage."""
+    def unknown_actions(self, events: int) -> None:
+        """Clicks whose action nobody knows became ``other``."""
+
+    def examples_sent(self, examples: int) -> None:
+        """Labelled scores were acknowledged by ``training-examples``."""
+
+    def serving(self, version: str, day_ms: int) -> None:
+        """This cut serves the newest instant."""
+
+    def partition(
+        self, partition: int, watermark_ms: int, newest_ms: int, waiting: int, users: Mapping[str, int], now_ms: int
+    ) -> None:
+        """How a partition stands: W, newest event time, records that wait in memory, users per stage, wall clock."""
 
     def lag(self, topic: str, partition: int, records: int) -> None:
         """Records that the broker has and the owner has not applied."""
 
     def restore(self, partition: int, remaining: int, read: int) -> None:
-        """A restore went on: changelog records still to be read, and read."""
+        """A restore went on: changelog records still to be read, and read since the last call."""
 
     def learned(self, trainer: Trainer) -> None:
         """The trainer in this process took in examples or marks."""

@@ -246,7 +246,7 @@ class Ownership:
         except BaseException:
             taken.store.close()
             raise
-        self._observer.partition(partition, engine.watermark, engine.newest, 0, engine.stages)
+        self._observer.partition(partition, engine.watermark, engine.newest, 0, engine.stages, self._now_ms())
         return _Held(taken, engine, profiles, positions, generation=-1)
 
     async def _start(self, partition: int) -> dict[TP, int]:

@@ -247,6 +247,7 @@ class PartitionOwner:
         for name, buffer, before in zip(INPUT_TOPICS, self.inputs.buffers, taken.before, strict=True):
             buffer.ack_applied(buffer.next)
             self._observer.read(name, before - buffer.waiting)
+            self._observer.unknown_actions(buffer.take_unknown_actions())
         await self._mark()
 
     # -- silence -----------------------------------------------------------------------------------------------------
@@ -381,7 +382,12 @@ class PartitionOwner:
         self._profiles.pending.clear()
         self._touched_at = time.monotonic()
         engine = self._engine
-        self._observer.partition(self.partition, engine.watermark, engine.newest, self.inputs.waiting, engine.stages)
+        self._observer.partition(
+            self.partition, engine.watermark, engine.newest, self.inputs.waiting, engine.stages, self._now_ms()
+        )
+        if engine.newest != UNKNOWN:
+            cut, _ = self._models.scorer.cut_at(engine.newest)
+            self._observer.serving(cut.version, cut.day_ms)
 
     def _portraits_of(self, users: list[str]) -> list[tuple[str, Output | None]]:
         return [(user_id, self._engine.portrait(user_id)) for user_id in users]

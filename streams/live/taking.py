@@ -14,7 +14,7 @@ from streams.live.store import CopyPosition, Store
 log = logging.getLogger(__name__)
 
 ReportProgress = Callable[[int, int], None]
-"""(changelog records still to be read, records read)."""
+"""(changelog records still to be read, records read since the last call)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ async def _restore(
         # The position moves at the end only: keys to be written again are known to this restore alone.
         store.write(restore.counted(records))
         read += len(records)
-        progress(fence - records[-1].offset, read)
+        progress(fence - records[-1].offset, len(records))
         await breathe()
     log.info("Restored offsets %d to %d: %d records, %d of them foreign.", first, fence, read, restore.refused)
     return restore

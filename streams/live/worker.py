@@ -8,16 +8,14 @@ import logging
 import signal
 import time
 from collections.abc import Callable, Iterator
-from importlib.resources import files
-from pathlib import Path
 from typing import Any, Final
 
 from streams import provisioning
 from streams.core.cleaning import CleaningPolicy
 from streams.core.engine import PartitionEngine
-from streams.core.errors import BrokerError, PolicyError
+from streams.core.errors import BrokerError
 from streams.core.events import INPUT_TOPICS, MINUTE_MS
-from streams.core.policy import Policy, parse_policy
+from streams.core.policy import Policy
 from streams.live.app import EbbtideApp, create_app
 from streams.live.exits import Exits, Watchdog
 from streams.live.model_feed import ModelFeed
@@ -255,54 +253,6 @@ def cleaning_policy(policy: Policy) -> CleaningPolicy:
         max_line_value=int(policy.limits.line_value),
         future_tolerance_ms=round(policy.limits.future_minutes * MINUTE_MS),
     )
-
-
-def load_policy(path: Path | None) -> Policy:
-    """The shop's policy, or the one that Ebbtide ships.
-
-    Raises
-    ------
-    PolicyError
-        It cannot be read or does not hold together.
-    """
-    if path is None:
-        return parse_policy(files("streams.policies").joinpath("default.toml").read_text(), "default.toml")
-    try:
-        return parse_policy(path.read_text(encoding="utf-8"), str(path))
-    except OSError as error:
-        raise PolicyError(f"The policy file {path} cannot be read: {error.strerror}.", "Name another.") from error
-
-
-def run_worker(
-    settings: Settings,
-    clock: str = "wall",
-    until_ms: int | None = None,
-    *,
-    with_trainer: bool = False,
-    observer: Observer | None = None,
-    on_start: Callable[[Worker], None] = lambda worker: None,
-) -> int:
-    """Run one worker until SIGTERM, SIGINT or the end of the run; the exit code.
-
-    Parameters
-    ----------
-    clock, until_ms
-        ``wall`` or ``log``, and under ``log`` the instant (ms) at which the run ends.
-    with_trainer
-        Run the trainer in this process.
-    on_start
-        Given the worker before it starts: for ``/healthz`` and ``/readyz``.
-    """
-    worker_clock = Clock(by_log=clock == "log", until_ms=until_ms)
-    policy = load_policy(settings.policy)
-
-    async def main() -> int:
-        worker = Worker(settings, policy, worker_clock, with_trainer=with_trainer, observer=observer)
-        stop_on_signals(worker.stop)
-        on_start(worker)
-        return await worker.run()
-
-    return asyncio.run(main())
 
 
 def stop_on_signals(stop: Callable[[], None], clock: Callable[[], float] = time.monotonic) -> None:

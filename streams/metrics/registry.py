@@ -77,3 +77,8 @@ class Metrics:
         """What is told now (of a histogram: how many values); None where these labels were never used."""
         name = f"{metric.name}_count" if isinstance(metric, HistogramMetric) else metric.name
         return self.registry.get_sample_value(name, dict(zip(metric.labels, labels, strict=True)))
+
+
+def new_metrics() -> Metrics:
+    """Metrics on a registry of their own."""
+    return Metrics(CollectorRegistry())

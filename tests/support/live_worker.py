@@ -12,7 +12,8 @@ import sys
 
 from streams.live.exits import Exits
 from streams.live.partition_owner import Clock, PendingProfiles
-from streams.live.worker import Worker, load_policy, stop_on_signals
+from streams.live.worker import Worker, stop_on_signals
+from streams.policies.reader import read_policy
 from streams.settings import load_settings
 from tests.support.counting_engine import CountingEngine
 
@@ -28,7 +29,7 @@ async def main() -> int:
     clock = Clock(by_log=os.environ.get("LIVE_CLOCK") == "log", until_ms=int(until) if until else None)
     worker = Worker(
         settings,
-        load_policy(settings.policy),
+        read_policy(settings.policy),
         clock,
         with_trainer=bool(os.environ.get("LIVE_TRAINER")),
         exits=Exits(),

@@ -1,0 +1,139 @@
+"""What the live shell tells, written into the metrics of the catalogue."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from models.trainer import Trainer
+from streams.core.events import INPUT_TOPICS
+from streams.core.ports import Facts
+from streams.live.observer import Observer
+from streams.metrics import catalogue
+from streams.metrics.registry import Metrics
+
+COUNTED: Final = (
+    (catalogue.LATE, "late"),
+    (catalogue.DUPLICATES, "duplicates"),
+    (catalogue.REDELIVERED, "skipped"),
+    (catalogue.OUTLIERS, "outliers"),
+    (catalogue.SETTLED_EARLY, "settled_early"),
+    (catalogue.REFOLDS, "refolds"),
+    (catalogue.DEADLINES_FIRED, "deadlines_fired"),
+    (catalogue.CONTRADICTIONS, "contradictions"),
+)
+OBSERVED: Final = ("opened", "returned", "churned", "erased")
+STALE: Final = "stale"
+JUDGED: Final = (
+    (catalogue.AUC, "auc"),
+    (catalogue.LOG_LOSS, "log_loss"),
+    (catalogue.BRIER, "brier"),
+    (catalogue.ECE, "ece"),
+)
+JUDGE_EVERY_S: Final = 5.0
+"""The scorecard sorts its window for every summary."""
+
+
+class Metering(Observer):
+    """An observer that keeps the metrics.
+
+    Parameters
+    ----------
+    metrics
+        The process's metrics.
+    clock
+        A steady clock, s.
+    """
+
+    def __init__(self, metrics: Metrics, clock: Callable[[], float] = time.monotonic) -> None:
+        self._metrics = metrics
+        self._clock = clock
+        self._judged_at = -JUDGE_EVERY_S
+        self._learned = 0
+        self._dropped: dict[str, int] = {}
+        self._newest_ms = 0
+
+    def read(self, topic: str, records: int) -> None:
+        self._metrics.add(catalogue.RECORDS_READ, records, topic)
+
+    def unknown_actions(self, events: int) -> None:
+        self._metrics.add(catalogue.UNKNOWN_ACTIONS, events)
+
+    def rejected(self, topic: str, reason: str) -> None:
+        self._metrics.add(catalogue.REJECTED, 1, topic, reason)
+        if reason != "too_late":  # the engine has counted that one
+            self._metrics.add(catalogue.EVENTS, 1, topic, "rejected")
+
+    def facts(self, facts: Facts) -> None:
+        metrics = self._metrics
+        for metric, name in COUNTED:
+            metrics.add(metric, getattr(facts, name))
+        for name in OBSERVED:
+            metrics.add(catalogue.OBSERVATIONS, getattr(facts, name), name)
+        for (kind, outcome), count in facts.by_input.items():
+            metrics.add(catalogue.EVENTS, count, INPUT_TOPICS[kind], outcome)
+        for (dimension, previous, current), count in facts.transitions.items():
+            metrics.add(catalogue.SEGMENT_CHANGES, count, dimension, previous, current)
+        for band, count in facts.scores.items():
+            if band == STALE:
+                metrics.add(catalogue.STALE_SCORES, count)
+            else:
+                metrics.add(catalogue.SCORES, count, band)
+
+    def sent(self, topic: str, records: int) -> None:
+        self._metrics.add(catalogue.OUTPUTS, records, topic)
+
+    def examples_sent(self, examples: int) -> None:
+        self._metrics.add(catalogue.EXAMPLES_SENT, examples)
+
+    def stage_seconds(self, stage: str, seconds: float) -> None:
+        self._metrics.observe(catalogue.PIPELINE_SECONDS, seconds, stage)
+
+    def partition(
+        self, partition: int, watermark_ms: int, newest_ms: int, waiting: int, users: Mapping[str, int], now_ms: int
+    ) -> None:
+        metrics, label = self._metrics, str(partition)
+        if newest_ms >= 0:
+            metrics.set(catalogue.WATERMARK, watermark_ms / 1000.0, label)
+            metrics.set(catalogue.NEWEST_EVENT, newest_ms / 1000.0, label)
+            metrics.set(catalogue.EVENT_TIME_LAG, max(0.0, (now_ms - newest_ms) / 1000.0), label)
+            self._newest_ms = max(self._newest_ms, newest_ms)
+        metrics.set(catalogue.WAITING, waiting, label)
+        metrics.set(catalogue.TABLE_USERS, sum(users.values()), label)
+        for stage, count in users.items():
+            metrics.set(catalogue.STAGE_USERS, count, stage, label)
+
+    def lag(self, topic: str, partition: int, records: int) -> None:
+        self._metrics.set(catalogue.CONSUMER_LAG, records, topic, str(partition))
+
+    def restore(self, partition: int, remaining: int, read: int) -> None:
+        self._metrics.set(catalogue.RESTORE_REMAINING, remaining, str(partition))
+        self._metrics.add(catalogue.RESTORE_READ, read)
+
+    def serving(self, version: str, day_ms: int) -> None:
+        self._metrics.set_only(catalogue.MODEL, 1, "churn", version)
+        if day_ms > 0 and self._newest_ms:
+            self._metrics.set(catalogue.MODEL_AGE, max(0.0, (self._newest_ms - day_ms) / 1000.0))
+
+    def learned(self, trainer: Trainer) -> None:
+        metrics = self._metrics
+        metrics.set(catalogue.EXAMPLES_PENDING, trainer.pending)
+        learned = trainer.counts["learned"]
+        metrics.add(catalogue.EXAMPLES_LEARNED, max(0, learned - self._learned))
+        self._learned = learned
+        for reason in ("repeats", "foreign", "foreign_schema"):
+            count = trainer.counts[reason]
+            metrics.add(catalogue.EXAMPLES_DROPPED, max(0, count - self._dropped.get(reason, 0)), reason)
+            self._dropped[reason] = count
+        now = self._clock()
+        if now - self._judged_at < JUDGE_EVERY_S:
+            return
+        self._judged_at = now
+        window = trainer.scorecard.summary()["window"]
+        for metric, name in JUDGED:
+            if window[name] is not None:
+                metrics.set(metric, window[name])
+
+    def released(self, partition: int) -> None:
+        self._metrics.forget_partition(partition)
