@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -153,6 +154,44 @@ def refuse_misfits(states: list[TopicState], settings: Settings) -> None:
             "Set EBBTIDE_PARTITIONS to what is there (it cannot change later), or mend the configuration with "
             "kafka-configs, or choose another EBBTIDE_TOPIC_PREFIX.",
         )
+
+
+def delete_topics(
+    settings: Settings, names: Iterable[str], *, suffix: str, timeout_s: float = REACH_WITHIN_S
+) -> list[str]:
+    """Delete shadow topics that exist, and wait until they are gone; full names of those that were there.
+
+    Raises
+    ------
+    TopicError
+        The broker did not delete one.
+    BrokerError
+        The broker does not answer.
+    """
+    if not suffix:
+        raise ValueError("only shadow topics are deleted")
+    wanted = list(names)
+    with _admin(settings.brokers, timeout_s) as admin:
+        there = [state.name for state in _states(admin, settings, wanted, suffix) if state.exists]
+        if not there:
+            return []
+        answers = admin.delete_topics(there, raise_errors=False)["topics"]
+        refused = [
+            f"{answer['name']}: {for_code(answer['error_code']).__name__}"
+            for answer in answers
+            if answer["error_code"] != 0
+        ]
+        deadline = time.monotonic() + _VISIBLE_WITHIN_S
+        while not refused and (left := [s.name for s in _states(admin, settings, wanted, suffix) if s.exists]):
+            if time.monotonic() > deadline:
+                refused = left
+            time.sleep(0.1)
+        if refused:
+            raise TopicError(
+                f"Kafka at {settings.brokers} did not delete {'; '.join(refused)}.",
+                "Let this client delete topics, or delete them yourself.",
+            )
+        return there
 
 
 def topic_ids(settings: Settings, names: Iterable[str] = tuple(CATALOGUE), *, suffix: str = "") -> dict[str, str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.cli.terminal import examples, note, progress, say, settings_here, table
+from streams.cli.summary import tell_summary
+from streams.cli.terminal import examples, note, progress, settings_here
 
 if TYPE_CHECKING:
     from streams.replay.offline import Progress
@@ -27,7 +28,7 @@ def register(app: typer.Typer) -> None:
             ),
             ("everybody scored at an instant", "ebbtide backfill orders.parquet --out out --score-at 2011-08-31"),
             ("then look at one customer", "ebbtide profile 17850 --from out"),
-            more="An interrupted run leaves nothing behind; an earlier result in DIR is replaced once the new one is whole.",
+            more="An interrupted run leaves nothing behind; an earlier result in DIR stays until the new one is whole.",
         ),
     )(backfill)
 
@@ -62,6 +63,7 @@ def backfill(
     late-events, dead-letters and training-examples as JSON lines; model.json, scorecard.json and summary.json.
     """
     from streams.cli.instants import instant
+    from streams.core.events import MINUTE_MS
     from streams.policies.reader import read_policy
     from streams.replay.backfill import run_backfill
     from streams.replay.files import open_log
@@ -75,6 +77,7 @@ def backfill(
         until=None if until is None else instant(until, "--until"),
         score_at=tuple(instant(text, "--score-at") for text in score_at or ()),
         look_back_days=look_back_days,
+        grace_ms=round(settings.grace_minutes * MINUTE_MS),
     )
     logs = [open_log(path, note) for path in files]
     started = time.time()
@@ -85,28 +88,4 @@ def backfill(
             bar.update(task, completed=state.rows)
 
         summary = run_backfill(logs, out, options, started_ms=int(started * 1000), on_progress=show)
-    _tell(summary, out, time.time() - started)
-
-
-def _tell(summary: dict[str, Any], out: Path, seconds: float) -> None:
-    records = summary["records"]
-    say(f"{records['read']:,} rows in {seconds:.1f} s ({records['read'] / max(seconds, 1e-9):,.0f}/s) -> {out}")
-    span = summary["event_time"]
-    say(f"event time {span['from']} to {span['to']}, watermark {summary['watermark']}")
-    say()
-    table(("records", "count"), [(name, f"{count:,}") for name, count in records.items()])
-    if summary["rejected_by_reason"]:
-        say()
-        table(("rejected", "count"), [(name, f"{count:,}") for name, count in summary["rejected_by_reason"].items()])
-    say()
-    table(("stage", "users"), [(stage, f"{count:,}") for stage, count in summary["users_by_stage"].items()])
-    say()
-    table(("output", "messages"), [(name, f"{count:,}") for name, count in summary["outputs"].items()])
-    observed = summary["observations"]
-    say()
-    say(
-        f"{observed['opened']:,} scheduled scores: {observed['churned']:,} churned, {observed['returned']:,} returned, "
-        f"{observed['pending']:,} wait for their label, {observed['erased']:,} erased"
-    )
-    for name, value in summary["hashes"].items():
-        say(f"{name} hash {value or '-'}")
+    tell_summary(summary, "rows", str(out), time.time() - started)

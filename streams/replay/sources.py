@@ -9,22 +9,32 @@ from streams.core.events import INPUT_TOPICS, Position
 from streams.replay.files import EventLog, Fault, merge_logs, record_id
 
 
+class Original(NamedTuple):
+    """A Kafka record as it was received."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+
+
 class Row(NamedTuple):
     """One record to clean, in merge order.
 
-    ``record_id`` names it if it has no event_id; ``published_ms`` is what "future" is judged by; ``source`` says in a
-    dead letter where it was; ``from_file`` that its position cannot come twice.
+    ``raw`` is what is cleaned, a JSON value; bytes where it is none, with the ``fault``. ``record_id`` names it if it
+    has no event_id; ``published_ms`` is what "future" is judged by; ``source`` says in a dead letter where it was;
+    ``from_file`` that its position cannot come twice; ``original`` what it was on Kafka.
     """
 
     kind: int | None
     ts_ms: int | None
-    raw: dict[str, Any] | bytes
+    raw: Any
     fault: Fault | None
     position: Position
     record_id: str
     published_ms: int
     source: dict[str, Any]
     from_file: bool
+    original: Original | None = None
 
 
 class Source(Protocol):

@@ -1,0 +1,177 @@
+"""Topics read from their oldest record to where they ended when asked: no group, no commit, nothing left behind."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError, OffsetOutOfRangeError
+
+from streams.core.errors import BrokerError, TopicError
+from streams.provisioning import describe
+from streams.settings import Settings
+
+POLL_MS: Final = 500
+_NO_LIMIT: Final = 1_000_000_000
+"""A poll hands out whole fetches, which Kafka bounds in bytes."""
+
+
+class Received(NamedTuple):
+    """One record: ``topic`` as the catalogue names it, ``timestamp_ms`` Kafka's."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+
+
+class FinishedTopics:
+    """What stands in some topics now; what comes later is not seen, however often it is read.
+
+    Parameters
+    ----------
+    settings
+        Where the broker is, and the topics' prefix.
+    names
+        Names of the catalogue.
+    suffix
+        Stands behind every name: the shadow topics of a replay.
+    partition
+        Chooses one partition by the topic's partition count; without it all are read.
+    now_ms, clock
+        Wall clock (ms) and a steady one (s).
+
+    Raises
+    ------
+    TopicError
+        A topic is missing.
+    BrokerError
+        The broker does not answer.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        names: Sequence[str],
+        *,
+        suffix: str = "",
+        partition: Callable[[int], int] | None = None,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        states = describe(settings, names, suffix=suffix)
+        missing = [state.name for state in states if not state.exists]
+        if missing:
+            raise TopicError(
+                f"Topics are missing at {settings.brokers}: {', '.join(missing)}.",
+                "Look at EBBTIDE_BROKERS, EBBTIDE_TOPIC_PREFIX and the name; `ebbtide topics` lists what is there.",
+            )
+        self._names = {state.name: state.topic.name for state in states}
+        partitions = [
+            TopicPartition(state.name, number)
+            for state in states
+            for number in (range(state.partitions) if partition is None else [partition(state.partitions)])
+        ]
+        self._opened_ms = now_ms()
+        with self._consumer() as consumer:
+            self._begins: dict[TopicPartition, int] = consumer.beginning_offsets(partitions)
+            self._ends: dict[TopicPartition, int] = consumer.end_offsets(partitions)
+
+    @property
+    def total(self) -> int:
+        """How many records there are at most; compaction and transactions leave gaps."""
+        return sum(max(end - self._begins[tp], 0) for tp, end in self._ends.items())
+
+    def lost(self) -> dict[str, int]:
+        """Records that retention has deleted, by topic; only those that lost some."""
+        lost: dict[str, int] = {}
+        for tp, begin in self._begins.items():
+            if begin:
+                name = self._names[tp.topic]
+                lost[name] = lost.get(name, 0) + begin
+        return lost
+
+    def records(self) -> Iterator[Received]:
+        """Every record; in the order of offsets within a partition.
+
+        Raises
+        ------
+        BrokerError
+            The broker went away, or retention deleted what was being read.
+        """
+        reading = set(self._ends)
+        with self._consumer() as consumer:
+            consumer.assign(list(reading))
+            for tp, begin in self._begins.items():
+                consumer.seek(tp, begin)
+            heard_s = self._clock()
+            while reading:
+                fetched = consumer.poll(timeout_ms=POLL_MS, max_records=_NO_LIMIT)
+                for tp, records in fetched.items():
+                    heard_s = self._clock()
+                    yield from self._within(tp, records)
+                    if consumer.position(tp) > self._ends[tp]:
+                        consumer.pause(tp)
+                        reading.discard(tp)
+                if not fetched:
+                    if all(self._ended(consumer, tp) for tp in reading):
+                        return
+                    self._complain_of_silence(heard_s)
+
+    def _within(self, tp: TopicPartition, records: Sequence[Any]) -> Iterator[Received]:
+        end, name = self._ends[tp], self._names[tp.topic]
+        for record in records:
+            # The embedded broker says a log ends where its last batch begins; that batch is older than our question.
+            if record.offset >= end and record.timestamp > self._opened_ms:
+                return
+            headers = tuple((header, value or b"") for header, value in record.headers)
+            yield Received(name, tp.partition, record.offset, record.timestamp, record.key, record.value, headers)
+
+    def _ended(self, consumer: Any, tp: TopicPartition) -> bool:
+        return bool(consumer.position(tp) >= self._ends[tp] and consumer.highwater(tp) is not None)
+
+    def _complain_of_silence(self, heard_s: float) -> None:
+        if self._clock() - heard_s > self._settings.request_timeout_s:
+            raise BrokerError(
+                f"Kafka at {self._settings.brokers} sent nothing for {self._settings.request_timeout_s:g} s.",
+                "Look at the broker, then run the same command again.",
+            )
+
+    @contextmanager
+    def _consumer(self) -> Iterator[Any]:
+        settings = self._settings
+        try:
+            consumer = KafkaConsumer(
+                bootstrap_servers=[part.strip() for part in settings.brokers.split(",")],
+                client_id="ebbtide-replay",
+                group_id=None,
+                enable_auto_commit=False,
+                auto_offset_reset="none",
+                allow_auto_create_topics=False,
+                fetch_max_wait_ms=100,
+                max_partition_fetch_bytes=settings.fetch_bytes,
+                metrics_enabled=False,
+            )
+        except KafkaError as error:
+            raise BrokerError(f"Kafka at {settings.brokers} cannot be read: {error}.", "Look at its log.") from error
+        try:
+            yield consumer
+        except OffsetOutOfRangeError as error:
+            raise BrokerError(
+                f"Retention deleted records while they were being read: {error}.", "Run the same command again."
+            ) from error
+        except KafkaError as error:
+            raise BrokerError(
+                f"Kafka at {settings.brokers} stopped answering ({type(error).__name__}: {error}).",
+                "Once it is back, run the same command again.",
+            ) from error
+        finally:
+            consumer.close(autocommit=False)

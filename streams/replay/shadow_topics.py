@@ -1,0 +1,178 @@
+"""Shadow topics: where a replay writes what the worker writes, beside the topics that it writes to."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Final, Self
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+
+from streams import codec, topics
+from streams.cloud_events import cloud_event_headers
+from streams.core.errors import BrokerError, TopicError
+from streams.core.ports import Output, Rejection
+from streams.dead_letters import dead_letter
+from streams.provisioning import delete_topics, describe, ensure_topics
+from streams.replay import result_folder
+from streams.replay.outgoing import partition_of
+from streams.replay.sources import Row
+from streams.settings import Settings
+from streams.topics import topic_name
+
+SHADOWED: Final = (
+    topics.SEGMENT_CHANGES,
+    topics.CHURN_RISK,
+    topics.LATE_EVENTS,
+    topics.DEAD_LETTERS,
+    topics.USER_PROFILES,
+    topics.TRAINING_EXAMPLES,
+    topics.MODEL_CUTS,
+)
+"""The topics that a replay writes; inputs and changelog stay the live installation's own."""
+
+PENDING: Final = 10_000
+"""Records on their way, at most, before the oldest is waited for."""
+_LEGAL: Final = re.compile(r"[A-Za-z0-9._-]{1,100}", re.ASCII)
+
+
+def suffix_of(name: str) -> str:
+    """What stands behind the topics' names for a replay of that name.
+
+    Raises
+    ------
+    TopicError
+        Kafka could not take the name.
+
+    >>> suffix_of("trial")
+    '-trial'
+    """
+    if not _LEGAL.fullmatch(name):
+        raise TopicError(f"{name!r} cannot be part of a topic's name.", "Use up to 100 letters, digits, '.', '_', '-'.")
+    return f"-{name}"
+
+
+class ShadowTopics:
+    """A replay's outputs into ``<topic>-NAME``, made like the originals: keys, partitions and headers as the worker's.
+
+    As a context manager; leaving it without an exception means that Kafka has everything.
+
+    Parameters
+    ----------
+    settings
+        Brokers, prefix, partitions, retention.
+    name
+        NAME.
+    replace
+        Delete what an earlier replay of that name has left; else its topics are in the way.
+
+    Raises
+    ------
+    TopicError
+        The topics are there already, or cannot be made.
+    BrokerError
+        Kafka is away.
+    """
+
+    def __init__(self, settings: Settings, name: str, *, replace: bool = False) -> None:
+        suffix = suffix_of(name)
+        there = [state.name for state in describe(settings, SHADOWED, suffix=suffix) if state.exists]
+        if there and not replace:
+            raise TopicError(
+                f"An earlier replay has left {', '.join(there)}.", "Choose another --suffix, or add --replace."
+            )
+        if there:
+            delete_topics(settings, SHADOWED, suffix=suffix)
+        ensure_topics(settings, SHADOWED, suffix=suffix)
+        self._settings = settings
+        self._topics = {topic: topic_name(topic, settings, suffix) for topic in SHADOWED}
+        self._partitions = {topic: topics.CATALOGUE[topic].partitions(settings) for topic in SHADOWED}
+        self._source = f"/ebbtide/{settings.group_id}/replay/{name}"
+        self._waiting: deque[Any] = deque()
+        try:
+            # Without producer ids, as the embedded broker has none; a repeat of a lost ack carries the same id.
+            self._producer = KafkaProducer(
+                bootstrap_servers=[part.strip() for part in settings.brokers.split(",")],
+                client_id="ebbtide-replay",
+                acks="all",
+                enable_idempotence=False,
+                max_in_flight_requests_per_connection=1,
+                delivery_timeout_ms=int(settings.ack_timeout_s * 1000),
+                request_timeout_ms=int(min(settings.request_timeout_s, settings.ack_timeout_s / 2) * 1000),
+                linger_ms=20,
+                batch_size=256 * 1024,
+                compression_type=None,
+                allow_auto_create_topics=False,
+                metrics_enabled=False,
+            )
+        except KafkaError as error:
+            raise BrokerError(f"Kafka at {settings.brokers} cannot be written to: {error}.") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            while kind is None and self._waiting:
+                self._await_oldest()
+        finally:
+            self._producer.close(timeout=self._settings.ack_timeout_s if kind is None else 0)
+
+    def output(self, output: Output, line: bytes) -> None:
+        """Send a segment change, risk, late event or portrait, keyed by its user."""
+        headers = cloud_event_headers(output.id, output.topic, self._source, output.as_of_ms)
+        self._send(output.topic, output.user_id.encode(), line[:-1], headers)
+
+    def example(self, body: dict[str, Any], user_id: str) -> None:
+        """Send a training example, keyed by its user."""
+        self._send(topics.TRAINING_EXAMPLES, user_id.encode(), codec.encode(body))
+
+    def dead_letter(self, rejection: Rejection, row: Row) -> None:
+        """Send a rejected record as it was received, into the partition it came from."""
+        original = row.original
+        assert original is not None, "shadow topics take the records of topics"
+        value, headers = dead_letter(original.value, original.headers, rejection)
+        self._send(topics.DEAD_LETTERS, original.key, value, headers, row.position.partition)
+
+    def document(self, name: str, body: dict[str, Any]) -> None:
+        """Send the final model; what else describes the whole run has no topic."""
+        if name == result_folder.MODEL and "day" in body:
+            self._send(topics.MODEL_CUTS, b"%d" % body["day"], codec.encode(body), partition=0)
+
+    def _send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Sequence[tuple[str, bytes]] = (),
+        partition: int | None = None,
+    ) -> None:
+        if partition is None:
+            partition = partition_of(key or b"", self._partitions[topic])
+        try:
+            self._waiting.append(
+                self._producer.send(
+                    self._topics[topic], value=value, key=key, headers=list(headers), partition=partition
+                )
+            )
+        except KafkaError as error:
+            raise self._refused(error) from error
+        if len(self._waiting) >= PENDING:
+            self._await_oldest()
+
+    def _await_oldest(self) -> None:
+        try:
+            self._waiting.popleft().get(timeout=self._settings.ack_timeout_s)
+        except KafkaError as error:
+            raise self._refused(error) from error
+
+    def _refused(self, error: KafkaError) -> BrokerError:
+        return BrokerError(
+            f"Kafka at {self._settings.brokers} did not take the replay ({type(error).__name__}: {error}).",
+            "Once it is well, run the same command with --replace.",
+        )
