@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from streams.cli.terminal import examples, say, table
+from streams.cli.terminal import examples, say, settings_here, table
 
 _SHOWN = 5
 
@@ -18,28 +17,37 @@ def register(app: typer.Typer) -> None:
         "diff",
         epilog=examples(
             ("two runs over the same log", "ebbtide diff out-a out-b"),
-            ("a replay of the topics against a backfill of the files", "ebbtide diff out-replay out-files"),
-            more="Exit code 0: the same. 1: they differ; what differs is printed.",
+            ("a replay against what was said live", "ebbtide diff topics topics:trial"),
+            ("a replay into topics against a backfill of the files", "ebbtide diff topics:trial out-files"),
+            more="A and B are result folders, `topics` (what workers wrote) or `topics:NAME` (what a replay wrote). "
+            "Exit code 0: the same. 1: they differ; what differs is printed.",
         ),
     )(diff)
 
 
 def diff(
-    a: Annotated[Path, typer.Argument(metavar="A", help="A result folder.")],
-    b: Annotated[Path, typer.Argument(metavar="B", help="The other one.")],
+    a: Annotated[str, typer.Argument(metavar="A", help="A result folder, `topics` or `topics:NAME`.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The other one.")],
     positions: Annotated[
-        bool, typer.Option("--positions", help="Also compare partition and offset of what caused an output.")
+        bool,
+        typer.Option(
+            "--positions", help="Also compare where the record that caused an output was read, and by which mode."
+        ),
     ] = False,
 ) -> None:
-    """Compare two sets of outputs by id and body, profiles by user, and say what differs."""
-    from streams.replay.output_sets import compare_folders
+    """Compare two sets of outputs by id and body, portraits by user, and say what differs.
 
-    differences = compare_folders(a, b, positions=positions)
+    Repeats carry the same id, so of each id the last message counts, as for any consumer.
+    """
+    from streams.replay.comparison import compare
+    from streams.replay.output_sets import open_outputs
+
+    differences = compare(open_outputs(a, settings_here), open_outputs(b, settings_here), positions=positions)
     table(
         ("output", "in A", "in B", "equal", "only in A", "only in B", "differ"),
         [
             (
-                one.name,
+                one.topic,
                 f"{one.left:,}",
                 f"{one.right:,}",
                 f"{one.equal:,}",
@@ -52,11 +60,11 @@ def diff(
     )
     for one in differences:
         for key in one.only_left[:_SHOWN]:
-            say(f"{one.name}: only in A: {key}")
+            say(f"{one.topic}: only in A: {key}")
         for key in one.only_right[:_SHOWN]:
-            say(f"{one.name}: only in B: {key}")
+            say(f"{one.topic}: only in B: {key}")
         for key, fields in one.changed[:_SHOWN]:
-            say(f"{one.name}: {key}: {fields}")
+            say(f"{one.topic}: {key}: {fields}")
     if all(one.same for one in differences):
         say("the same")
         return

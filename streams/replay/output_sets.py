@@ -1,140 +1,136 @@
-"""Two sets of outputs held against each other: what is only in one, and what differs under the same id."""
+"""A set of outputs, wherever it lies: a result folder, the topics that workers write, or a replay's shadow topics."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from hashlib import blake2b
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from streams import codec
+from streams import codec, topics
 from streams.core.errors import InputFileError, OutputFolderError
-from streams.replay.result_folder import CHURN_RISK, LATE_EVENTS, PROFILES, SEGMENT_CHANGES, require_result
+from streams.replay.result_folder import FILES, require_result
 
-COMPARED: Final = (SEGMENT_CHANGES, CHURN_RISK, LATE_EVENTS, PROFILES)
-_MOST_EXAMPLES: Final = 5
+if TYPE_CHECKING:
+    from streams.settings import Settings
 
+COMPARED: Final = (topics.SEGMENT_CHANGES, topics.CHURN_RISK, topics.LATE_EVENTS, topics.USER_PROFILES)
+LIVE: Final = "topics"
+"""How the outputs of the workers are named; ``topics:NAME`` those of a replay."""
 
-@dataclass(slots=True)
-class Difference:
-    """How one kind of output differs."""
-
-    name: str
-    left: int = 0
-    right: int = 0
-    equal: int = 0
-    only_left: list[str] = field(default_factory=list)
-    only_right: list[str] = field(default_factory=list)
-    changed: list[tuple[str, str]] = field(default_factory=list)
-    """(id or user, the fields that differ)."""
-
-    @property
-    def same(self) -> bool:
-        """Whether there is nothing to tell."""
-        return not (self.only_left or self.only_right or self.changed)
+Message = tuple[str, dict[str, Any] | None]
+"""Key (the output's id; for a portrait its user) and body; None is a tombstone."""
 
 
-def without_positions(body: dict[str, Any]) -> dict[str, Any]:
-    """A body without where its cause was read: a file's row and a topic's offset are the same event."""
-    kept = {name: value for name, value in body.items() if name != "source"}
-    cause = kept.get("cause")
-    if isinstance(cause, dict):
-        kept["cause"] = {name: value for name, value in cause.items() if name not in {"partition", "offset"}}
-    return kept
+class OutputSet(Protocol):
+    """Messages by topic, in the order they were written; may be read any number of times."""
+
+    def messages(self, topic: str) -> Iterator[Message]:
+        """Every message of one of :data:`COMPARED`, repeats and tombstones too."""
 
 
-def bodies_of(folder: Path, name: str) -> Iterator[dict[str, Any]]:
-    """The messages of one file of a result folder.
+class FolderOutputs:
+    """The outputs in a result folder.
 
     Raises
     ------
-    InputFileError
-        The file is missing, or a line of it is not a JSON object.
+    OutputFolderError
+        It is missing or was not finished.
     """
-    path = folder / name
-    try:
-        with path.open("rb") as lines:
-            for number, line in enumerate(lines, start=1):
-                try:
-                    body = codec.decode(line)
-                except codec.CodecError as error:
-                    raise InputFileError(f"{path}, line {number}: {error}.", "Run the backfill again.") from error
-                if not isinstance(body, dict):
-                    raise InputFileError(f"{path}, line {number} is not a JSON object.", "Run the backfill again.")
-                yield body
-    except OSError as error:
-        raise InputFileError(f"{path} cannot be read: {error.strerror}.", "Give a finished result folder.") from error
+
+    def __init__(self, folder: Path) -> None:
+        if not folder.is_dir():
+            raise OutputFolderError(
+                f"{folder} is not a folder.", "Give a result folder, `topics`, or `topics:NAME` for a replay's."
+            )
+        self._folder = require_result(folder)
+
+    def messages(self, topic: str) -> Iterator[Message]:
+        """Every line of the topic's file.
+
+        Raises
+        ------
+        InputFileError
+            The file is missing, or a line of it is not a JSON object.
+        """
+        path = self._folder / FILES[topic]
+        try:
+            with path.open("rb") as lines:
+                for number, line in enumerate(lines, start=1):
+                    body = _object(line, f"{path}, line {number}", "Run the backfill again.")
+                    yield key_of(topic, body), body
+        except OSError as error:
+            raise InputFileError(
+                f"{path} cannot be read: {error.strerror}.", "Give a finished result folder."
+            ) from error
 
 
-def _key(name: str, body: dict[str, Any]) -> str:
-    # A portrait replaces the one before: the user is what it is compared by.
-    return str(body.get("user_id" if name == PROFILES else "id"))
-
-
-def _indexed(name: str, bodies: Iterable[dict[str, Any]], *, positions: bool) -> dict[str, bytes]:
-    index: dict[str, bytes] = {}
-    for body in bodies:
-        kept = body if positions else without_positions(body)
-        # A repeat carries the same id: the last one holds.
-        index[_key(name, body)] = blake2b(codec.encode(kept, sort_keys=True), digest_size=16).digest()
-    return index
-
-
-def _fields(left: Any, right: Any, path: str = "") -> Iterator[str]:
-    if isinstance(left, dict) and isinstance(right, dict):
-        for name in sorted(left.keys() | right.keys()):
-            yield from _fields(left.get(name), right.get(name), f"{path}.{name}" if path else name)
-    elif left != right:
-        yield f"{path}: {left!r} != {right!r}"
-
-
-def compare_folders(left: Path, right: Path, *, positions: bool = False) -> list[Difference]:
-    """Compare the outputs of two finished result folders, by id and body.
+class TopicOutputs:
+    """The outputs in Kafka, as they stood when this was made.
 
     Parameters
     ----------
-    left, right
-        Result folders of ``ebbtide backfill`` or ``ebbtide replay --out``.
-    positions
-        Also compare where causes were read (partition and offset).
+    settings
+        Brokers and prefix.
+    suffix
+        Of shadow topics.
 
     Raises
     ------
-    OutputFolderError, InputFileError
-        A folder is not a finished result, or a file in it is damaged.
+    TopicError, BrokerError
+        A topic is missing; the broker is away.
     """
-    for folder in (left, right):
-        if not folder.is_dir():
-            raise OutputFolderError(f"{folder} is not a folder.", "Give two result folders.")
-        require_result(folder)
-    return [_compare(left, right, name, positions=positions) for name in COMPARED]
+
+    def __init__(self, settings: Settings, suffix: str = "") -> None:
+        from streams.replay.finished_topics import FinishedTopics
+
+        self._suffix = suffix
+        self._topics = {topic: FinishedTopics(settings, [topic], suffix=suffix) for topic in COMPARED}
+
+    def messages(self, topic: str) -> Iterator[Message]:
+        """Every record of the topic.
+
+        Raises
+        ------
+        InputFileError
+            A record is none of ours.
+        """
+        for record in self._topics[topic].records():
+            where = f"{topic}{self._suffix}, partition {record.partition}, offset {record.offset}"
+            if record.value is None:
+                yield (record.key or b"").decode("utf-8", "replace"), None
+            else:
+                body = _object(record.value, where, "Look at what else writes to the topic.")
+                yield key_of(topic, body), body
 
 
-def _compare(left: Path, right: Path, name: str, *, positions: bool) -> Difference:
-    ours = _indexed(name, bodies_of(left, name), positions=positions)
-    theirs = _indexed(name, bodies_of(right, name), positions=positions)
-    difference = Difference(name, len(ours), len(theirs))
-    changed = []
-    for key, digest in ours.items():
-        other = theirs.get(key)
-        if other is None:
-            difference.only_left.append(key)
-        elif other != digest:
-            changed.append(key)
-        else:
-            difference.equal += 1
-    difference.only_right = [key for key in theirs if key not in ours]
-    shown = frozenset(changed[:_MOST_EXAMPLES])
-    bodies = [
-        {
-            key: body if positions else without_positions(body)
-            for body in bodies_of(folder, name)
-            if shown and (key := _key(name, body)) in shown
-        }
-        for folder in (left, right)
-    ]
-    difference.changed = [
-        (key, "; ".join(_fields(bodies[0][key], bodies[1][key])) if key in shown else "") for key in changed
-    ]
-    return difference
+def open_outputs(named: str, settings: Callable[[], Settings]) -> OutputSet:
+    """The set that a person names: a folder, ``topics``, or ``topics:NAME``.
+
+    Parameters
+    ----------
+    named
+        As typed; a folder that is called so is meant by ``./topics``.
+    settings
+        Asked only where Kafka is.
+    """
+    place, _, name = named.partition(":")
+    if place != LIVE:
+        return FolderOutputs(Path(named))
+    from streams.replay.shadow_topics import suffix_of
+
+    return TopicOutputs(settings(), suffix_of(name) if name else "")
+
+
+def key_of(topic: str, body: dict[str, Any]) -> str:
+    """What a message is compared by: its id; a portrait replaces the one before, so its user."""
+    return str(body.get("user_id" if topic == topics.USER_PROFILES else "id"))
+
+
+def _object(raw: bytes, where: str, hint: str) -> dict[str, Any]:
+    try:
+        body = codec.decode(raw)
+    except codec.CodecError as error:
+        raise InputFileError(f"{where}: {error}.", hint) from error
+    if not isinstance(body, dict):
+        raise InputFileError(f"{where} is not a JSON object.", hint)
+    return body
