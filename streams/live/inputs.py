@@ -41,8 +41,8 @@ class Slice:
     """The original record of every event, by (input, offset): a dead letter may be needed yet."""
     letters: list[Letter] = field(default_factory=list)
     read: int = 0
-    before: tuple[int, ...] = ()
-    """Records that waited in each input before this slice was taken."""
+    read_by_input: tuple[int, ...] = ()
+    """The same by input. Counted while taking: more may be delivered before the slice has taken effect."""
     head_bound: int | None = None
     """What W must stay the grace behind once this slice is applied."""
     stopped_at: int | None = None
@@ -231,7 +231,8 @@ class PartitionInputs:
             Only records with an event time before this instant: a cut boundary, or the end of the run.
         """
         buffers = self.buffers
-        taken = Slice(before=tuple(buffer.waiting for buffer in buffers))
+        taken = Slice()
+        before = [buffer.waiting for buffer in buffers]
         for buffer in buffers:
             _take_rejected(buffer, taken)
         heads = [buffer.standing() for buffer in buffers]
@@ -252,6 +253,7 @@ class PartitionInputs:
             taken.read += 1
             _take_rejected(buffer, taken)
             heads[chosen] = buffer.standing()
+        taken.read_by_input = tuple(was - buffer.waiting for was, buffer in zip(before, buffers, strict=True))
         taken.head_bound = head_bound(heads)
         return taken
 

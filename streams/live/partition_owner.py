@@ -244,9 +244,9 @@ class PartitionOwner:
         for letter in effects.letters:
             self._observer.rejected(letter.rejection.position.topic, letter.rejection.reason)
         await self._take_effect(effects, portraits)
-        for name, buffer, before in zip(INPUT_TOPICS, self.inputs.buffers, taken.before, strict=True):
+        for name, buffer, read in zip(INPUT_TOPICS, self.inputs.buffers, taken.read_by_input, strict=True):
             buffer.ack_applied(buffer.next)
-            self._observer.read(name, before - buffer.waiting)
+            self._observer.read(name, read)
             self._observer.unknown_actions(buffer.take_unknown_actions())
         await self._mark()
 
