@@ -7,6 +7,7 @@
     ├── PolicyError             a policy file that does not hold together
     ├── InputFileError          an event log that cannot be read
     ├── OutputFolderError       a result folder that cannot be written or read
+    ├── UnknownUserError        nobody by that id
     ├── BrokerError             Kafka is away, refuses, or its topics do not fit
     │   └── TopicError          a topic is missing, or has the wrong partitions or configuration
     ├── StateError              stored state that is newer, foreign or damaged
@@ -55,6 +56,10 @@ class InputFileError(EbbtideError):
 
 class OutputFolderError(EbbtideError):
     """A result folder that cannot be written, or is not a finished one."""
+
+
+class UnknownUserError(EbbtideError):
+    """No portrait of a user by that id."""
 
 
 class BrokerError(EbbtideError):
