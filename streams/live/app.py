@@ -45,8 +45,11 @@ class EbbtideApp(faust.App):
 
     def crashed_service(self) -> tuple[str, BaseException] | None:
         """The first of Faust's services that crashed, and why. They crash quietly: the rest goes on without them."""
-        for found in (self, self.consumer, self.input_consumer.thread, self._fetcher, self.topics, self.tables, self.agents):
-            service = cast(Any, found)
+        consumer = self.input_consumer
+        services: list[Any] = [
+            self, consumer, consumer.thread, self._fetcher, self.topics, self.tables, self.agents,
+        ]
+        for service in services:
             if service._crashed.is_set():
                 return str(service.label), service.crash_reason or RuntimeError("it crashed without a reason")
         return None
@@ -125,7 +128,7 @@ def create_app(settings: Settings, owners: Owners, deliver: Deliver, exits: Exit
         try:
             async for event in cast(Stream[Any], stream).noack().events():
                 deliver(event)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (ends the process)
             where = "" if event is None else _where(event)
             exits.end(error, f"while handing over {where}")
 

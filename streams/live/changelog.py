@@ -12,7 +12,13 @@ from aiokafka.errors import KafkaError
 
 from streams.core.errors import BrokerError
 from streams.live.fence import (
-    NO_WRITER, ChangelogRecord, fence_key, judge_gap, rewrites, writer_header, writer_of,
+    NO_WRITER,
+    ChangelogRecord,
+    fence_key,
+    judge_gap,
+    rewrites,
+    writer_header,
+    writer_of,
 )
 from streams.live.outbox import Message, Producer
 
@@ -164,8 +170,12 @@ class Changelog:
             A newer fence lies between our last record and this one. Nothing of ours counts behind it: exit, and touch
             neither the store nor the input offsets.
         """
-        fresh = list(writes)
-        pending = fresh
+        pending = list(writes)
+        fresh = dict(pending)
+
+        def current(key: bytes) -> bytes | None:
+            return fresh[key] if key in fresh else self.stored(key)
+
         while pending:
             batches = await self._producer.send(
                 self._topic, self._partition, [Message(key, value, self._headers) for key, value in pending]
@@ -176,8 +186,7 @@ class Changelog:
                     for key in await self._judge(self.last + 1, base - 1):
                         foreign[key] = None
                 self.last = base + count - 1
-            values = dict(fresh)
-            pending = rewrites(foreign, lambda key: values[key] if key in values else self.stored(key))
+            pending = rewrites(foreign, current)
             self.foreign += len(pending)
         return self.last
 

@@ -92,5 +92,5 @@ class ModelFeed:
                     self.ready.set()
         except ModelError as error:
             self._exits.end(SnapshotError(error.what, error.hint), f"{self._topic}, partition 0, offset {offset}")
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (ends the process)
             self._exits.end(error, f"while reading {self._topic}, partition 0, offset {offset}")

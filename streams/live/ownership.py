@@ -21,8 +21,9 @@ from streams.live.exits import Exits
 from streams.live.inputs import InputBuffer, PartitionInputs
 from streams.live.observer import Observer
 from streams.live.outbox import Producer
-from streams.live.partition_owner import Clock, Engine, Models, PartitionOwner, PendingProfiles
+from streams.live.partition_owner import PartitionOwner
 from streams.live.partition_record import InputPosition, renewed, start_offset
+from streams.live.seams import Clock, Engine, Models, PendingProfiles
 from streams.live.store import StoreFolder
 from streams.live.taking import Taken, take_partition
 from streams.settings import Settings
@@ -170,7 +171,8 @@ class Ownership:
             assert held.owner is not None
             held.owner.release()
         for held in working:
-            assert held.owner is not None and held.task is not None
+            assert held.owner is not None
+            assert held.task is not None
             await held.task
             await held.owner.flush_portraits()
             held.positions = held.owner.reached()

@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Final, Protocol
+from collections.abc import Callable
+from typing import Final
 
-from streams.core.alignment import UNKNOWN, boundaries, cut_day
-from streams.core.events import DAY_MS, INPUT_TOPICS, Event
-from streams.core.ports import ChurnScorer, Output, Step
+from streams.core.alignment import UNKNOWN
+from streams.core.events import INPUT_TOPICS, MINUTE_MS
+from streams.core.ports import Output, Step
 from streams.live.changelog import breathe
 from streams.live.effects import Effects, EffectsInOrder
 from streams.live.exits import Exits
 from streams.live.fence import PARTITION_KEY
 from streams.live.inputs import Letter, PartitionInputs, Slice
+from streams.live.log_clock import LogClock
 from streams.live.observer import Observer
 from streams.live.partition_record import InputPosition, PartitionRecord, encode_record
 from streams.live.portraits import PortraitThrottle
-from streams.live.store import Store
+from streams.live.seams import Clock, Engine, Models, PendingProfiles
 from streams.settings import Settings
 
 CHUNK: Final = 500
@@ -37,66 +37,6 @@ SETTLED_DRAINED_S: Final = 0.5
 """Inputs count as drained once they have been for this long: a pause between two fetches is not silence."""
 TOUCH_EVERY_S: Final = 60.0
 """An idle owner appends at least this often: that is how it notices a zombie before compaction does."""
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """``--clock wall`` or ``--clock log [--until T]``; ``until_ms`` ends the run at W = T."""
-
-    by_log: bool = False
-    until_ms: int | None = None
-
-    @property
-    def name(self) -> str:
-        """As marks spell it."""
-        return "log" if self.by_log else "wall"
-
-
-class Models(Protocol):
-    """Where cuts come from: :class:`streams.live.model_feed.ModelFeed`."""
-
-    @property
-    def scorer(self) -> ChurnScorer:
-        """Scores with what is known now."""
-
-    @property
-    def frontier_ms(self) -> int | None:
-        """The day that drained partitions were told to follow to."""
-
-    def has(self, day_ms: int) -> bool:
-        """Whether the cut of a day is there."""
-
-    async def wait_for(self, day_ms: int) -> None:
-        """Return once the cut of a day is there."""
-
-
-class Engine(Protocol):
-    """What the owner needs of :class:`streams.core.engine.PartitionEngine`."""
-
-    watermark: int
-    newest: int
-    clock: int
-
-    @property
-    def stages(self) -> dict[str, int]: ...
-
-    def process(self, events: list[Event], model: ChurnScorer, *, head_bound: int | None = None) -> Step: ...
-    def advance(self, clock_ms: int, model: ChurnScorer, *, watermark: int | None = None) -> Step: ...
-    def encoded(self, user_id: str, writer: int = 0) -> bytes | None: ...
-    def portrait(self, user_id: str) -> Output | None: ...
-
-
-class PendingProfiles:
-    """Stored profiles, with what is computed and not yet stored in front: what the engine reads from."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self.pending: dict[bytes, bytes | None] = {}
-
-    def get(self, user_id: str, /) -> bytes | None:
-        """What is, or is about to be, stored for a user."""
-        key = user_id.encode()
-        return self.pending[key] if key in self.pending else self._store.get(key)
 
 
 class PartitionOwner:
@@ -140,10 +80,14 @@ class PartitionOwner:
         self._observer = observer
         self._exits = exits
         self._now_ms = now_ms
-        self._grace_ms = round(settings.grace_minutes * 60_000)
+        self._log = (
+            LogClock(self, engine, models, round(settings.grace_minutes * MINUTE_MS), clock.until_ms)
+            if clock.by_log
+            else None
+        )
         self._portraits = PortraitThrottle()
         self._woken = asyncio.Event()
-        self._releasing = asyncio.Event()
+        self.releasing = asyncio.Event()
         self._drained_since: float | None = None
         self._marked: tuple[int, bool] | None = None
         self._marked_at = 0.0
@@ -164,15 +108,15 @@ class PartitionOwner:
     async def run(self) -> None:
         """Work until released. Never raises: what cannot be trusted ends the process."""
         try:
-            await self._mark(force=True)
-            while not self._releasing.is_set():
+            await self.mark(force=True)
+            while not self.releasing.is_set():
                 await self._turn()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (ends the process)
             self._exits.end(error, f"while applying {self.where()}")
 
     def release(self) -> None:
         """Stop after the present slice."""
-        self._releasing.set()
+        self.releasing.set()
         self._woken.set()
 
     def reached(self) -> tuple[InputPosition, ...]:
@@ -199,8 +143,10 @@ class PartitionOwner:
         taken = await self._next_slice()
         if taken:
             await self._apply(taken)
-        elif taken.stopped_at is not None:
-            await self._stop_before(taken.stopped_at)
+        elif self._log is not None and taken.stopped_at is not None:
+            await self._log.stop_before(taken.stopped_at)
+            if self.ended.is_set():
+                await self._rest(LOOK_EVERY_S)
         elif not await self._idle():
             await self._rest(LOOK_EVERY_S)
 
@@ -212,21 +158,10 @@ class PartitionOwner:
         elif 0 < waiting < most:
             await asyncio.sleep(self._settings.slice_ms / 1000.0)
         started = time.perf_counter()
-        taken = self.inputs.slice(most, before_ms=self._limit())
+        taken = self.inputs.slice(most, before_ms=None if self._log is None else self._log.limit())
         if taken:
             self._observer.stage_seconds("align", time.perf_counter() - started)
         return taken
-
-    def _limit(self) -> int | None:
-        """Under the log clock: the next cut boundary, or the end of the run. 0 while neither can be known."""
-        if not self._clock.by_log:
-            return None
-        if self._engine.watermark == UNKNOWN:
-            return 0
-        limit = next(boundaries(self._engine.watermark, self._engine.watermark + 3 * DAY_MS, self._grace_ms))
-        if not self._models.has(cut_day(limit - 1)):
-            return 0  # a restart between stopping at a boundary and its cut
-        return limit if self._clock.until_ms is None else min(limit, self._clock.until_ms + 1)
 
     async def _apply(self, taken: Slice) -> None:
         effects = Effects(letters=taken.letters)
@@ -248,18 +183,18 @@ class PartitionOwner:
             buffer.ack_applied(buffer.next)
             self._observer.read(name, read)
             self._observer.unknown_actions(buffer.take_unknown_actions())
-        await self._mark()
+        await self.mark()
 
     # -- silence -----------------------------------------------------------------------------------------------------
 
     async def _idle(self) -> bool:
         """Nothing may go: let silence pass. Whether anything was done."""
-        if self._clock.by_log:
-            if await self._follow_frontier():
+        if self._log is not None:
+            if await self._log.follow():
                 return True
         elif await self._pass_silence():
             return True
-        await self._mark()
+        await self.mark()
         if len(self._portraits) or time.monotonic() - self._touched_at > TOUCH_EVERY_S:
             return await self._publish_due()
         return False
@@ -268,85 +203,28 @@ class PartitionOwner:
         """W + (now - Kafka timestamp of the newest record), while all inputs are drained."""
         now = time.monotonic()
         engine = self._engine
-        if not self._drained or engine.watermark == UNKNOWN or now - self._silence_at < SILENCE_EVERY_S:
+        if not self.drained or engine.watermark == UNKNOWN or now - self._silence_at < SILENCE_EVERY_S:
             return False
         self._silence_at = now
         published = max(self._published, self.inputs.published)
         if published == UNKNOWN:
             return False
         step = engine.advance(engine.watermark + max(0, self._now_ms() - published), self._models.scorer)
-        return await self._took(step)
+        return await self.took(step)
 
-    async def _follow_frontier(self) -> bool:
-        """Under the log clock a drained partition follows the others, day by day and last to the end of the run."""
-        until = self._clock.until_ms
-        frontier = self._models.frontier_ms
-        if until is not None and self._engine.watermark > until:
-            await self._finish()
-            return False
-        if not self._drained or frontier is None or self._engine.watermark > frontier:
-            return False
-        target = frontier if until is None else min(frontier, until)
-        await self._go_to(target)
-        if self._releasing.is_set():
-            return True
-        await self._took(self._engine.advance(target, self._models.scorer, watermark=target + 1), force=True)
-        await self._mark(force=True)
-        return True
-
-    async def _stop_before(self, instant_ms: int) -> None:
-        """The log clock goes no further yet: stop at the boundaries before an instant, or end the run."""
-        until = self._clock.until_ms
-        if until is not None and instant_ms > until:
-            await self._end_run(until)
-        else:
-            await self._go_to(instant_ms)
-
-    async def _end_run(self, until: int) -> None:
-        """The next record lies behind the end: this input is done, and so are the others once theirs do or drain."""
-        if self._engine.watermark <= until:
-            await self._go_to(until)
-            if self._releasing.is_set():
-                return
-            await self._took(self._engine.advance(until, self._models.scorer, watermark=until + 1), force=True)
-            await self._mark(force=True)
-        await self._finish()
-        await self._rest(LOOK_EVERY_S)
-
-    async def _finish(self) -> None:
+    async def finish(self) -> None:
+        """The end of the run is reached."""
         if not self.ended.is_set():
             await self.flush_portraits()
             self.ended.set()
 
-    async def _go_to(self, instant_ms: int) -> None:
-        """Stop at every cut boundary up to an instant: release labels, mark, and wait for the cut."""
-        for boundary in boundaries(self._engine.watermark, instant_ms, self._grace_ms):
-            watermark = boundary - 1 - self._grace_ms
-            await self._took(self._engine.advance(boundary - 1, self._models.scorer, watermark=watermark), force=True)
-            await self._mark(force=True)
-            if not await self._cut_or_release(cut_day(boundary)):
-                return
-        coming = next(boundaries(self._engine.watermark, self._engine.watermark + 3 * DAY_MS, self._grace_ms))
-        await self._cut_or_release(cut_day(coming - 1))
-
-    async def _cut_or_release(self, day_ms: int) -> bool:
-        """Wait for the cut of a day; False when the partition is to be released first."""
-        while not self._models.has(day_ms):
-            waits: list[Awaitable[object]] = [self._models.wait_for(day_ms), self._releasing.wait()]
-            tasks = [asyncio.ensure_future(wait) for wait in waits]
-            await asyncio.wait(tasks, timeout=MARK_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            if self._releasing.is_set():
-                return False
-            self.progressed_at = time.monotonic()
-            await self._mark()
-        return True
+    def beat(self) -> None:
+        """Still alive, waiting for others."""
+        self.progressed_at = time.monotonic()
 
     # -- effects -----------------------------------------------------------------------------------------------------
 
-    async def _took(self, step: Step, *, force: bool = False) -> bool:
+    async def took(self, step: Step, *, force: bool = False) -> bool:
         """Make a step of silence take effect; whether it left any."""
         effects, portraits = Effects(), dict[str, None]()
         self._gather(step, effects, portraits)
@@ -409,11 +287,11 @@ class PartitionOwner:
             ),
         )
 
-    async def _mark(self, *, force: bool = False) -> None:
+    async def mark(self, *, force: bool = False) -> None:
         """Tell the trainer W: when it moved or the inputs drained, but not at every slice."""
         now = time.monotonic()
         until = self._clock.until_ms
-        state = (self._engine.watermark, self._drained or (until is not None and self._engine.watermark > until))
+        state = (self._engine.watermark, self.drained or (until is not None and self._engine.watermark > until))
         age = now - self._marked_at
         changed = self._marked is None or state[1] != self._marked[1]
         if not self._clock.by_log:
@@ -433,7 +311,7 @@ class PartitionOwner:
             self._drained_since = time.monotonic()
 
     @property
-    def _drained(self) -> bool:
+    def drained(self) -> bool:
         return self._drained_since is not None and time.monotonic() - self._drained_since >= SETTLED_DRAINED_S
 
     async def _rest(self, seconds: float) -> None:

@@ -110,6 +110,6 @@ def start_offset(where: str, known: InputPosition, committed: int | None, oldest
         raise TopicError(
             f"{where}: offset {known.next} comes next, but retention has deleted everything below {oldest}.",
             "The events between are lost to this worker. Publish them again from their source; to go on without "
-            f"them, delete the consumer group and the changelog. Longer retention gives a stopped worker more time.",
+            "them, delete the consumer group and the changelog. Longer retention gives a stopped worker more time.",
         )
     return known.next

@@ -61,7 +61,7 @@ class TakingRecovery(Recovery):
     async def _resume_streams(self, generation_id: int = 0) -> None:
         try:
             await self._take(generation_id)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (ends the process)
             self._exits().end(error, "while taking partitions")
 
     async def _take(self, generation_id: int) -> None:

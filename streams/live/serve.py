@@ -13,7 +13,7 @@ from streams import provisioning
 from streams.live.exits import Exits
 from streams.live.metering import Metering
 from streams.live.observer import Observer
-from streams.live.partition_owner import Clock
+from streams.live.seams import Clock
 from streams.live.trainer_loop import TrainerLoop
 from streams.live.worker import Worker, stop_on_signals
 from streams.metrics import catalogue

@@ -96,15 +96,19 @@ class TrainerLoop:
         await self._producer.stop()
 
     async def _run(self) -> None:
-        assert self._tail is not None and self.trainer is not None
+        assert self._tail is not None
+        assert self.trainer is not None
         try:
             async for portion in self._tail.portions(TICK_S):
                 await self._learn(self.trainer, portion)
                 self._on_progress(self.trainer)
         except ModelError as error:
-            self._exits.end(BrokerError(error.what, error.hint), f"{self._examples}, partition 0, offset {self._offset}")
-        except Exception as error:
-            self._exits.end(error, f"while learning from {self._examples}, partition 0, offset {self._offset}")
+            self._exits.end(BrokerError(error.what, error.hint), self._where())
+        except Exception as error:  # noqa: BLE001 (ends the process)
+            self._exits.end(error, f"while learning from {self._where()}")
+
+    def _where(self) -> str:
+        return f"{self._examples}, partition 0, offset {self._offset}"
 
     async def _learn(self, trainer: Trainer, portion: Sequence[Any]) -> None:
         for count, record in enumerate(portion, start=1):

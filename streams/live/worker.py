@@ -22,7 +22,7 @@ from streams.live.model_feed import ModelFeed
 from streams.live.observer import Observer
 from streams.live.outbox import Producer
 from streams.live.ownership import EngineFor, Ownership
-from streams.live.partition_owner import Clock, PendingProfiles
+from streams.live.seams import Clock, PendingProfiles
 from streams.live.store import StoreFolder
 from streams.live.trainer_loop import TrainerLoop
 from streams.settings import Settings
@@ -177,7 +177,8 @@ class Worker:
         )
 
     async def _until_done(self, starting: asyncio.Task[Any]) -> None:
-        assert self.app is not None and self.ownership is not None
+        assert self.app is not None
+        assert self.ownership is not None
         while not self._stopping.is_set():
             if starting.done() and not starting.cancelled() and (failed := starting.exception()) is not None:
                 raise BrokerError(f"The worker could not join its group: {failed!r}.") from failed

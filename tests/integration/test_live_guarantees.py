@@ -27,9 +27,9 @@ class Fleet:
         self.folder = folder
         self.workers: list[LiveWorker] = []
 
-    def start(self, name: str, **environment: str) -> LiveWorker:
+    def start(self, name: str) -> LiveWorker:
         settings = replace(self.settings, state_dir=self.folder / "state" / name)
-        worker = LiveWorker(settings, self.folder / f"{name}.log", **environment)
+        worker = LiveWorker(settings, self.folder / f"{name}.log")
         self.workers.append(worker)
         return worker
 

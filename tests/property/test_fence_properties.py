@@ -22,7 +22,7 @@ steps = st.lists(
 
 def log_of(taken: list[Step]) -> list[ChangelogRecord]:
     return [
-        ChangelogRecord(offset, fence_key(writer) if what == "fence" else key, b"" if what == "fence" else value, writer)
+        ChangelogRecord(offset, *((fence_key(writer), b"") if what == "fence" else (key, value)), writer)
         for offset, (what, writer, key, value) in enumerate(taken)
     ]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from streams.core.events import Event
 from streams.core.ports import ChurnScorer, Output, Step
-from streams.live.partition_owner import PendingProfiles
+from streams.live.seams import PendingProfiles
 
 NO_TIME = -1
 
@@ -38,7 +38,8 @@ class CountingEngine:
             bound = self.newest if head_bound is None else min(self.newest, head_bound)
             self.watermark = max(self.watermark, bound - self._grace_ms)
             raw = self._profiles.get(event.user_id)
-            profile = {"count": 0, "applied": [[0, -1]] * 3} if raw is None else json.loads(raw)
+            fresh: dict[str, Any] = {"count": 0, "applied": [[0, -1]] * 3}
+            profile = fresh if raw is None else json.loads(raw)
             epoch, offset = profile["applied"][event.kind]
             if epoch == self.epochs[event.kind] and event.offset <= offset:
                 step.facts.skipped += 1

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ BEGIN_MS = 1_700_000_000_000
 class LiveWorker:
     """A worker process; ``counting`` puts in the engine that only counts."""
 
-    def __init__(self, settings: Settings, log: Path, *, counting: bool = True, **environment: str) -> None:
+    def __init__(self, settings: Settings, log: Path, *, counting: bool = True, environment: Mapping[str, str] | None = None) -> None:
         names = (
             "brokers", "topic_prefix", "partitions", "group_id", "state_dir", "session_timeout_s", "heartbeat_s",
             "horizon_days", "slice_records", "behind_slice_records",
@@ -42,7 +42,7 @@ class LiveWorker:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tests.support.live_worker"],
                 cwd=ROOT,
-                env={**os.environ, **variables, **({"COUNTING": "1"} if counting else {}), **environment},
+                env={**os.environ, **variables, **({"COUNTING": "1"} if counting else {}), **(environment or {})},
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
@@ -132,12 +132,12 @@ def event(number: int, users: int) -> tuple[str, dict[str, Any]]:
     body: dict[str, Any] = {
         "event_id": f"e{number}", "user_id": f"u{dice.randrange(users):05d}", "ts": BEGIN_MS + number,
     }
-    body |= {
+    fields: dict[str, dict[str, Any]] = {
         "clicks": {"action": "view", "item_id": "i"},
         "searches": {"query": "q"},
         "purchases": {"item_id": "i", "price": 1.5, "quantity": 1, "order_id": f"o{number}"},
-    }[topic]
-    return topic, body
+    }
+    return topic, body | fields[topic]
 
 
 def read_topic(settings: Settings, name: str) -> list[Any]:

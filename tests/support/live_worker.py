@@ -11,7 +11,7 @@ import os
 import sys
 
 from streams.live.exits import Exits
-from streams.live.partition_owner import Clock, PendingProfiles
+from streams.live.seams import Clock, PendingProfiles
 from streams.live.worker import Worker, stop_on_signals
 from streams.policies.reader import read_policy
 from streams.settings import load_settings

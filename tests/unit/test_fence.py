@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from streams.live.fence import (
-    NO_WRITER, ChangelogRecord, Restore, fence_key, judge_gap, rewrites, writer_header, writer_of,
+    NO_WRITER,
+    ChangelogRecord,
+    Restore,
+    fence_key,
+    judge_gap,
+    rewrites,
+    writer_header,
+    writer_of,
 )
 
 OLD, NEW = 11, 22

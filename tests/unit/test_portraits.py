@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -53,6 +55,6 @@ def test_nobody_is_published_twice_in_a_minute_and_nobody_is_forgotten(changes: 
         published.extend((user, now) for user in throttle.due(float(now)))
     for user in "abc":
         times = [at for who, at in published if who == user]
-        assert all(later - earlier >= 60 for earlier, later in zip(times, times[1:], strict=False))
+        assert all(later - earlier >= 60 for earlier, later in pairwise(times))
         last_change = max((at for who, at in changes if who == user), default=None)
         assert last_change is None or times[-1] >= last_change
