@@ -85,6 +85,11 @@ def test_what_lowers_the_risk_is_no_reason() -> None:
     assert ServingCut.from_record(record()).contributions([0.0, 8.0, 2.0], 3) == []
 
 
+def test_explained_is_probability_and_contributions_at_once() -> None:
+    cut, vector = ServingCut.from_record(record()), [900.0, 0.0, 2.0]
+    assert cut.explained(vector, 2) == (cut.probability(vector), cut.contributions(vector, 2))
+
+
 def test_no_more_reasons_than_asked_for() -> None:
     assert len(ServingCut.from_record(record()).contributions([900.0, 0.0, 2.0], 1)) == 1
 
@@ -214,3 +219,4 @@ def test_frontier_remembers_the_furthest_day() -> None:
 
 def test_empty_cut_knows_no_reasons() -> None:
     assert empty_cut().contributions([1.0, 2.0], 3) == []
+    assert empty_cut().explained([1.0, 2.0], 3) == (0.5, [])
