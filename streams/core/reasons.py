@@ -19,13 +19,12 @@ def _number(value: float) -> str:
 
 def _text(index: int, value: float, usual: float) -> str:
     feature = CATALOGUE[index]
-    unit = "" if feature.unit in {"ratio", "log ratio", "flag"} else f" {feature.unit}"
     if feature.unit == "flag":
         return feature.meaning if value >= 0.5 else f"not: {feature.meaning}"
     if feature.unit == "log ratio":
         side = "above" if value > usual else "below"
         return f"{feature.meaning}: {side} the usual"
-    return f"{feature.meaning}: {_number(value)}{unit}; usually {_number(usual)}"
+    return f"{feature.meaning}: {_number(value)}; usually {_number(usual)}"
 
 
 def reasons(contributions: Sequence[Contribution], features: Sequence[float]) -> list[dict[str, Any]]:

@@ -1,0 +1,117 @@
+"""Writes docs/messages.md and docs/schemas/ from the code and a backfill of the simulated shop: ``make docs``.
+
+The examples are real messages of that run. Tests hold the schemas to the code and the examples to the schemas.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from streams import codec
+from streams.core.events import INPUT_TOPICS
+from streams.core.input_messages import INPUT_BODIES, input_schema_of
+from streams.core.messages import BODIES, schema_of
+from streams.demo.shop import Shop
+from streams.demo.shop_log import ShopLog
+from streams.policies.reader import read_policy
+from streams.replay.backfill import run_backfill
+from streams.replay.offline import RunOptions
+
+HERE = Path(__file__).resolve().parent
+SCHEMAS = HERE / "schemas"
+PAGE = HERE / "messages.md"
+_FILES = {"user-profiles": "profiles.jsonl"}
+
+
+def schema_text(schema: dict[str, Any]) -> str:
+    """A schema as it stands in its file."""
+    return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}, indent=2) + "\n"
+
+
+def schemas() -> dict[str, str]:
+    """File name -> content."""
+    found = {f"{topic}.schema.json": schema_text(input_schema_of(topic)) for topic in INPUT_BODIES}
+    return found | {f"{topic}.schema.json": schema_text(schema_of(topic)) for topic in BODIES}
+
+
+def _telling(topic: str, bodies: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """The message that shows most: a customer who slips away, with reasons."""
+    candidates = list(bodies)
+    for body in candidates[len(candidates) // 2 :]:
+        if topic == "segment-changes" and body["current"] == "at_risk" and body["previous"] == "loyal":
+            return body
+        if topic == "churn-risk" and body["band"] == "high" and body["scheduled"]:
+            return body
+        if topic == "user-profiles" and body["risk"] and len(body["interests"]) > 2 and body["totals"]["refunded"]:
+            return body
+        if topic == "training-examples" and body["features"] and body["probability"]:
+            return body
+    return candidates[len(candidates) // 2]
+
+
+def examples() -> dict[str, dict[str, Any]]:
+    """One real message per topic, from a run over the simulated shop."""
+    shop = Shop()
+    found: dict[str, dict[str, Any]] = {}
+    wanted = {0: lambda raw: raw.get("action") == "cart", 1: lambda raw: True, 2: lambda raw: "lines" in raw}
+    for arrival in shop.arrivals():
+        topic = INPUT_TOPICS[arrival.kind]
+        if topic not in found and isinstance(arrival.raw, dict) and wanted[arrival.kind](arrival.raw):
+            found[topic] = arrival.raw
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "out"
+        run_backfill(
+            [ShopLog(shop)], out, RunOptions(horizon_days=14, policy=read_policy(None)), started_ms=4_000_000_000_000
+        )
+        for topic in BODIES:
+            with (out / _FILES.get(topic, f"{topic}.jsonl")).open("rb") as lines:
+                found[topic] = _telling(topic, map(codec.decode, lines))
+    return found
+
+
+def page(found: dict[str, dict[str, Any]]) -> str:
+    """docs/messages.md."""
+    parts = [
+        "# Messages",
+        "",
+        f"Written by `make docs` (Ebbtide {version('ebbtide')}); do not edit it. One JSON Schema and one real example per",
+        "topic; the examples are of the simulated shop. Outputs are CloudEvents 1.0 in binary mode: `ce_id`, `ce_type`,",
+        "`ce_source` and `ce_time` are Kafka headers, the value is the JSON body.",
+    ]
+    for topic, body in found.items():
+        struct = INPUT_BODIES.get(topic) or BODIES[topic]
+        meaning = (struct.__doc__ or "").strip().replace("``", "`").removeprefix(f"Topic `{topic}`").lstrip(" .")
+        meaning = meaning[:1].upper() + meaning[1:] + " " if meaning else ""
+        parts += [
+            "",
+            f"## {topic}",
+            "",
+            f"{meaning}Schema: [{topic}.schema.json](schemas/{topic}.schema.json)",
+            "",
+            "```json",
+            json.dumps(body, indent=2, ensure_ascii=False),
+            "```",
+        ]
+    return "\n".join(parts) + "\n"
+
+
+def main() -> None:
+    """Write everything anew."""
+    SCHEMAS.mkdir(exist_ok=True)
+    for name, text in schemas().items():
+        (SCHEMAS / name).write_text(text, encoding="utf-8")
+    found = examples()
+    for topic, body in found.items():
+        (SCHEMAS / f"{topic}.example.json").write_text(
+            json.dumps(body, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
+    PAGE.write_text(page(found), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
