@@ -142,8 +142,10 @@ def test_cut_gives_what_the_port_promises(which: int) -> None:
     assert isinstance(cut.version, str)
     assert isinstance(cut.day_ms, int)
     assert isinstance(cut.cold_start, bool)
-    assert 0.0 <= cut.probability(vector) <= 1.0
-    for feature, contribution, usual in cut.contributions(vector, 3):
+    probability, reasons = cut.explained(vector, 3)
+    assert 0.0 <= probability <= 1.0
+    assert probability == cut.probability(vector)
+    for feature, contribution, usual in reasons:
         assert 0 <= feature < len(NAMES)
         assert contribution > 0.0
         assert isinstance(usual, float)
