@@ -7,10 +7,11 @@ is an ordinary message, and a repeat after a crash has the id of the first.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import expm1
 from typing import Any, Final, NamedTuple
 
 from streams.core.events import DAY_MS, INPUT_TOPICS, MICRO, Event
-from streams.core.features import vector
+from streams.core.features import NAMES, vector
 from streams.core.fold import Moment
 from streams.core.hashing import output_id
 from streams.core.instants import format_instant
@@ -28,6 +29,8 @@ LATE_EVENTS: Final = "late-events"
 MOVED: Final = 0.05
 """A purchase is told as a new risk if it moves the probability by this much."""
 MODEL_NAME: Final = "churn"
+_RECENCY: Final = NAMES.index("recency_days")
+_GAP: Final = NAMES.index("usual_gap_days")
 
 
 class Cause(NamedTuple):
@@ -237,14 +240,14 @@ class Decider:
         scheduled: bool,
     ) -> None:
         """Score a customer as of an instant and tell it where DESIGN says so."""
-        view, delivery = profile.view, profile.delivery
+        delivery = profile.delivery
         cut, stale = model.cut_at(at)
         cold = cut.cold_start
         probability: float | None = None
         contributions: Sequence[Contribution] = ()
         if not cold:
             if features is None:
-                features = vector(view, at, self.policy)
+                features = vector(profile.view, at, self.policy)
             probability, contributions = cut.explained(features, MOST_REASONS)
         previous = delivery.band
         band = previous if probability is None else band_of(probability, previous, self.policy)
@@ -273,8 +276,9 @@ class Decider:
         }
         if cold:
             # The simple rule customers are ranked by until there is a model: silence against the usual gap.
-            gap = usual_gap_ms(view, self.policy)
-            body["rank_score"] = round((at - view.last_order) / (gap + DAY_MS), 6)
+            if features is None:
+                features = vector(profile.view, at, self.policy)
+            body["rank_score"] = round(expm1(features[_RECENCY]) / (expm1(features[_GAP]) + 1), 6)
         asked = "scheduled" if scheduled else "event"
         key = output_id(profile.user_id, CHURN_RISK, cause.id, asked, str(at), cut.version)
         body["id"] = key

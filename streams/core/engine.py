@@ -211,6 +211,8 @@ class PartitionEngine:
     def _event(self, event: Event, model: ChurnScorer, step: Step) -> None:
         facts, user_id = step.facts, event.user_id
         profile = self._find(user_id) or self._fresh(user_id)
+        if self._unpolicied and user_id in self._unpolicied:
+            self._new_policy(profile, model, step)
         if self._redelivered and event.offset >= 0:
             epoch = self.epochs[event.kind]
             applied = profile.applied[event.kind]
@@ -348,16 +350,16 @@ class PartitionEngine:
 
     def _silence_until(self, clock: int, model: ChurnScorer, step: Step) -> None:
         """Fire the deadlines of every view at or before an instant."""
-        if clock <= self.clock:
-            return
+        # A profile that changed behind the clock may have filed a deadline that the clock has passed already.
+        clock = max(clock, self.clock)
         while (entry := self._silence.pop(clock)) is not None:
             at, user_id = entry
             profile = self._find(user_id)
             if profile is None:
                 continue
-            before = profile.view.stage
             if user_id in self._unpolicied:
                 self._new_policy(profile, model, step)
+            before = profile.view.stage
             view = profile.view
             while view.next_at <= at:
                 self._fold.advance(view, view.next_at, profile.user_hash, self._teller(profile, model, step))
@@ -433,6 +435,7 @@ class PartitionEngine:
     def _new_policy(self, profile: Profile, model: ChurnScorer, step: Step) -> None:
         """Bring a profile of another policy over; only what is different now is told."""
         self._unpolicied.discard(profile.user_id)
+        before = profile.view.stage
         fold = self._fold
         state = decode_state(profile.settled)
         if state.since >= 0:
@@ -443,6 +446,7 @@ class PartitionEngine:
         at = max(self.clock, profile.delivery.as_of)
         cause = by_policy(at, self.policy.fingerprint)
         self._tell(profile, cause, at, f"policy {self.policy.version}", False, model, step)
+        self._restage(before, profile)
         step.changed[profile.user_id] = None
         step.portraits[profile.user_id] = None
 
@@ -459,7 +463,6 @@ class PartitionEngine:
 
     def _fresh(self, user_id: str) -> Profile:
         profile = Profile(user_id)
-        self._gone.discard(user_id)
         self._cache[user_id] = profile
         return profile
 
@@ -474,8 +477,8 @@ class PartitionEngine:
         """A user whose only record was rejected is no user."""
         if not profile.delivery.seq:
             self._cache.pop(profile.user_id, None)
-            self._gone.add(profile.user_id)
-            step.changed.pop(profile.user_id, None)
+            if profile.user_id not in self._gone:
+                step.changed.pop(profile.user_id, None)
 
     def _begin(self) -> Step:
         self._gone.clear()

@@ -96,7 +96,7 @@ class Fold:
         state.through = max(state.through, ts)
         roll(state, ts)
         if event.named:
-            remember_id(state, stable_hash(event.id), ts)
+            remember_id(state, identity(event), ts)
         if state.first_seen < 0:
             state.first_seen = ts
             state.active_at = ts
@@ -106,8 +106,9 @@ class Fold:
             bought, opened = self._purchase(state, event, ts, user_hash)
             if bought:
                 self._activity(state, event, ts)
-            # A further line of a known order moves money and with it the tier, but no stage and no deadline.
-            recheck = opened or not bought
+            # A further line of a known order moves money and with it the tier, but no stage and no deadline, unless
+            # it ends a silence.
+            recheck = opened or not bought or state.stage >= Stage.AT_RISK or state.score_at < ts
             if not recheck:
                 revalue(state, ts, self.policy)
         else:
@@ -140,7 +141,7 @@ class Fold:
         active_at, fresh = state.active_at, state.since < 0
         state.through = max(state.through, settled_through, ts)
         if event.named:
-            remember_id(state, stable_hash(event.id), ts)
+            remember_id(state, identity(event), ts)
         if state.first_seen < 0:
             state.first_seen = state.active_at = ts
         if event.kind == Kind.PURCHASE:
@@ -243,22 +244,24 @@ class Fold:
         for observation in state.pending:
             if observation.as_of < ts <= observation.due:
                 observation.returned = True
+        state.score_until = max(state.score_until, ts + self.policy.scores_stop_ms)
         key = stable_hash(event.order_key)
         for order in reversed(state.recent_orders):
             if order.key == key:
                 order.amount += gross
-                order.ts = max(order.ts, ts)
-                state.last_order = max(state.last_order, ts)
+                if ts > order.ts:
+                    state.recent_orders.remove(order)
+                    order.ts = ts
+                    insert_order(state, order)
+                    state.last_order = max(state.last_order, ts)
                 return False
-        day = ts // DAY_MS
-        insert_order(state, Order(key, ts, gross, day))
+        insert_order(state, Order(key, ts, gross, ts))
         state.orders += 1
         add(state, ts, ORDERS, 1)
         if state.first_order < 0 or ts < state.first_order:
             state.first_order = ts
         state.last_order = max(state.last_order, ts)
-        note_purchase_day(state, day)
-        state.score_until = max(state.score_until, ts + self.policy.scores_stop_ms)
+        note_purchase_day(state, ts // DAY_MS)
         if state.score_at == FAR:
             # A slot at this very instant counts: the score is taken after the events of its instant.
             state.score_at = next_slot(state.through - 1, user_hash)
@@ -275,19 +278,22 @@ class Fold:
             return
         state.recent_orders.remove(order)
         state.orders -= 1
-        if order.day > state.through // DAY_MS - 365:
-            tile(state.days, order.day)[ORDERS] -= 1
+        day = order.opened // DAY_MS
+        if day > state.through // DAY_MS - 365:
+            tile(state.days, day)[ORDERS] -= 1
             state.orders_365d -= 1
-        hour = order.ts // HOUR_MS
+        hour = order.opened // HOUR_MS
         for row in state.hours:
             if row[DAY] == hour and row[ORDERS]:
                 row[ORDERS] -= 1
-        if not any(other.day == order.day for other in state.recent_orders) and order.day in state.purchase_days:
-            state.purchase_days.remove(order.day)
+        if day in state.purchase_days and all(other.opened // DAY_MS != day for other in state.recent_orders):
+            state.purchase_days.remove(day)
             state.purchase_days_total -= 1
             note_rhythm(state)
         if state.recent_orders:
-            state.last_order = max(other.ts for other in state.recent_orders)
+            state.last_order = state.recent_orders[-1].ts
+            if len(state.recent_orders) == state.orders:
+                state.first_order = min(other.opened for other in state.recent_orders)
         if not state.orders:
             state.last_order = NO_TIME
             state.first_order = NO_TIME
@@ -351,6 +357,11 @@ def next_slot(after: int, user_hash: int) -> int:
     """The user's next weekly score after an instant: a whole hour of the week, by hash."""
     hour = after // HOUR_MS + 1
     return (hour + (user_hash - hour) % WEEK_HOURS) * HOUR_MS
+
+
+def identity(event: Event) -> int:
+    """What an event_id is remembered by: inputs number their records each on their own."""
+    return stable_hash(event.id) ^ event.kind
 
 
 def remember_id(state: State, hashed: int, ts: int) -> None:

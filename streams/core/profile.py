@@ -17,7 +17,7 @@ import msgspec
 
 from streams.core.errors import StateError
 from streams.core.events import Event, Kind
-from streams.core.fold import Fold, Moment
+from streams.core.fold import Fold, Moment, identity
 from streams.core.hashing import stable_hash
 from streams.core.state import FAR, MAX_IDS, NO_TIME, Observation, State, decode_state, encode_state
 
@@ -109,7 +109,7 @@ class Profile:
         self.delivery = Delivery()
         self.applied: list[tuple[int, int]] = [(0, -1)] * len(Kind)
         self.view = State()
-        self._open_ids: set[str] = set()
+        self._open_ids: set[tuple[int, str]] = set()
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
@@ -119,14 +119,14 @@ class Profile:
 
     def knows(self, event: Event) -> bool:
         """Whether an event with this event_id is in, as far back as ids are kept."""
-        if stable_hash(event.id) in self.view.ids:
+        if identity(event) in self.view.ids:
             return True
         # The view forgets ids beyond the newest 32; what is open is still whole.
         if len(self.open) <= MAX_IDS // 2:
             return False
         if len(self._open_ids) != len(self.open):
-            self._open_ids = {other.id for other in self.open}
-        return event.id in self._open_ids
+            self._open_ids = {(other.kind, other.id) for other in self.open}
+        return (event.kind, event.id) in self._open_ids
 
     def follows(self, event: Event) -> bool:
         """Whether an event comes after everything in the view, so that the view can simply go on."""
@@ -205,7 +205,7 @@ class Profile:
     def insert(self, event: Event) -> None:
         """Keep an event among the open ones, in order."""
         if self._open_ids:
-            self._open_ids.add(event.id)
+            self._open_ids.add((event.kind, event.id))
         if not self.open or self.open[-1].sort_key <= event.sort_key:
             self.open.append(event)
         else:

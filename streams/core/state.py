@@ -72,12 +72,15 @@ class Observation(msgspec.Struct, array_like=True, gc=False):
 
 
 class Order(msgspec.Struct, array_like=True, gc=False):
-    """An order seen lately: lines that come later still belong to it, and a refund may take it back."""
+    """An order seen lately: lines that come later still belong to it, and a refund may take it back.
+
+    ``opened`` is the instant of its first line, whose day and hour count it; ``ts`` that of its last.
+    """
 
     key: int
     ts: int
     amount: int
-    day: int
+    opened: int
 
 
 class State(msgspec.Struct, array_like=True, gc=False):
