@@ -58,10 +58,11 @@ def examples() -> dict[str, dict[str, Any]]:
     """One real message per topic, from a run over the simulated shop."""
     shop = Shop()
     found: dict[str, dict[str, Any]] = {}
-    wanted = {0: lambda raw: raw.get("action") == "cart", 1: lambda raw: True, 2: lambda raw: "lines" in raw}
+    shown = {"clicks": ("action", "cart"), "searches": ("channel", "app"), "purchases": ("currency", "EUR")}
     for arrival in shop.arrivals():
         topic = INPUT_TOPICS[arrival.kind]
-        if topic not in found and isinstance(arrival.raw, dict) and wanted[arrival.kind](arrival.raw):
+        field, value = shown[topic]
+        if topic not in found and isinstance(arrival.raw, dict) and arrival.raw.get(field) == value:
             found[topic] = arrival.raw
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out"
@@ -79,9 +80,9 @@ def page(found: dict[str, dict[str, Any]]) -> str:
     parts = [
         "# Messages",
         "",
-        f"Written by `make docs` (Ebbtide {version('ebbtide')}); do not edit it. One JSON Schema and one real example per",
-        "topic; the examples are of the simulated shop. Outputs are CloudEvents 1.0 in binary mode: `ce_id`, `ce_type`,",
-        "`ce_source` and `ce_time` are Kafka headers, the value is the JSON body.",
+        f"Written by `make docs` (Ebbtide {version('ebbtide')}); do not edit it. One JSON Schema and one real example",
+        "per topic; the examples are of the simulated shop. Outputs are CloudEvents 1.0 in binary mode: `ce_id`,",
+        "`ce_type`, `ce_source` and `ce_time` are Kafka headers, the value is the JSON body.",
     ]
     for topic, body in found.items():
         struct = INPUT_BODIES.get(topic) or BODIES[topic]
