@@ -94,6 +94,7 @@ class Fold:
         """
         ts = event.ts
         state.through = max(state.through, ts)
+        state.heard_at = ts
         roll(state, ts)
         if event.named:
             remember_id(state, identity(event), ts)
@@ -140,6 +141,7 @@ class Fold:
         ts = event.ts
         active_at, fresh = state.active_at, state.since < 0
         state.through = max(state.through, settled_through, ts)
+        state.heard_at = max(state.heard_at, ts)
         if event.named:
             remember_id(state, identity(event), ts)
         if state.first_seen < 0:
@@ -310,7 +312,7 @@ class Fold:
                 told(moment)
 
     def _fire(self, state: State, at: int, user_hash: int, serving: bool) -> Moment:
-        if at >= state.active_at + self.policy.forget_ms:
+        if at >= state.heard_at + self.policy.forget_ms:
             forget(state, at)
             return Moment(at, "silent for too long", False, None, ended=True)
         state.through = state.fired = at
@@ -342,7 +344,7 @@ class Fold:
         # Silent for too long: no score until a purchase moves score_until on.
         scored = state.score_at if state.score_at <= state.score_until else FAR
         change = next_change(state, after, self.policy)
-        forgotten = max(state.active_at + self.policy.forget_ms, after + 1)
+        forgotten = max(state.heard_at + self.policy.forget_ms, after + 1)
         state.next_at = min(change, scored, forgotten)
 
 

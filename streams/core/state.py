@@ -96,6 +96,9 @@ class State(msgspec.Struct, array_like=True, gc=False):
     last: list[int] = msgspec.field(default_factory=lambda: [NO_TIME] * 3)
     first_seen: int = NO_TIME
     active_at: int = NO_TIME
+    """The last sign of life: refunds are none."""
+    heard_at: int = NO_TIME
+    """The last event of any kind: from it on a profile is kept, so that whatever was in an erased one is too late."""
     active_days: int = 0
     engaged: bool = False
     session: int = 0
