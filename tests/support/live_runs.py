@@ -31,7 +31,9 @@ BEGIN_MS = 1_700_000_000_000
 class LiveWorker:
     """A worker process; ``counting`` puts in the engine that only counts."""
 
-    def __init__(self, settings: Settings, log: Path, *, counting: bool = True, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, settings: Settings, log: Path, *, counting: bool = True, environment: Mapping[str, str] | None = None
+    ) -> None:
         names = (
             "brokers", "topic_prefix", "partitions", "group_id", "state_dir", "session_timeout_s", "heartbeat_s",
             "horizon_days", "slice_records", "behind_slice_records",

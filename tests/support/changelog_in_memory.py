@@ -1,0 +1,40 @@
+"""A changelog partition in memory, with as many writers as a test wants: the real Changelog works on it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+
+from streams.live.changelog import Changelog
+from streams.live.fence import ChangelogRecord, writer_of
+from streams.live.outbox import Message
+
+
+class LogInMemory:
+    """Stands in for the producer and the reader of one changelog partition."""
+
+    def __init__(self) -> None:
+        self.records: list[ChangelogRecord] = []
+        self.gone_below = 0
+
+    async def send(self, topic: str, partition: int, messages: Iterable[Message]) -> list[tuple[int, int]]:
+        """Append, as one batch."""
+        base = len(self.records)
+        for message in messages:
+            self.records.append(
+                ChangelogRecord(len(self.records), message.key or b"", message.value, writer_of(message.headers))
+            )
+        return [(base, len(self.records) - base)]
+
+    async def read(self, first: int, last: int) -> AsyncIterator[list[ChangelogRecord]]:
+        """In portions of two, to have portions."""
+        wanted = [record for record in self.records if first <= record.offset <= last]
+        for at in range(0, len(wanted), 2):
+            yield wanted[at:at + 2]
+
+    async def oldest(self) -> int:
+        """The oldest offset that is left."""
+        return self.gone_below
+
+    def writer(self, writer: int) -> Changelog:
+        """A worker that appends here."""
+        return Changelog(self, self, "changelog", 0, writer)  # type: ignore[arg-type]
