@@ -16,9 +16,9 @@ from streams.core.fold import Moment
 from streams.core.hashing import output_id
 from streams.core.instants import format_instant
 from streams.core.lifecycle import usual_gap_ms
-from streams.core.policy import BANDS, TIERS, Compiled
+from streams.core.policy import BANDS, TIERS, Compiled, band_of
 from streams.core.ports import ChurnScorer, Contribution, Facts, Output
-from streams.core.profile import Delivery, Profile, Served
+from streams.core.profile import AFTER_EVENTS, Delivery, Profile, Served
 from streams.core.reasons import MOST_REASONS, reasons
 from streams.core.state import PHASES, STAGE_NAMES
 from streams.core.windows import window
@@ -78,17 +78,6 @@ def tier_name(tier: int) -> str | None:
 def band_name(band: int) -> str | None:
     """The name of a risk band; None before the first probability."""
     return BANDS[band] if band >= 0 else None
-
-
-def band_of(probability: float, previous: int, policy: Compiled) -> int:
-    """The band of a probability; a band is left downwards only by the hysteresis.
-
-    The previous band is kept while the probability is within ``hysteresis`` below its floor.
-    """
-    band = sum(probability >= floor for floor in policy.band_floors)
-    if band < previous and probability >= policy.band_floors[previous - 1] - policy.hysteresis:
-        return previous
-    return band
 
 
 class Decider:
@@ -238,8 +227,12 @@ class Decider:
         facts: Facts,
         *,
         scheduled: bool,
+        band: int | None = None,
     ) -> None:
-        """Score a customer as of an instant and tell it where DESIGN says so."""
+        """Score a customer as of an instant and tell it where DESIGN says so.
+
+        ``band`` is the band after this score where it was walked already (:mod:`streams.core.rescoring`).
+        """
         delivery = profile.delivery
         cut, stale = model.cut_at(at)
         cold = cut.cold_start
@@ -250,7 +243,12 @@ class Decider:
                 features = vector(profile.view, at, self.policy)
             probability, contributions = cut.explained(features, MOST_REASONS)
         previous = delivery.band
-        band = previous if probability is None else band_of(probability, previous, self.policy)
+        if band is None:
+            band = previous if probability is None else band_of(probability, previous, self.policy)
+            if band != previous:
+                known = cause.event is not None and cause.event.ts == at
+                place = cause.event.sort_key if cause.event is not None and known else (at, AFTER_EVENTS, "")
+                delivery.bands.append((*place, band))
         if scheduled:
             delivery.served[at] = Served(probability, cut.version, cold)
             facts.opened += 1

@@ -24,6 +24,7 @@ from streams.core.policy import Compiled, Policy
 from streams.core.portrait import portrait
 from streams.core.ports import ChurnScorer, Example, Facts, Output, Rejection, Step
 from streams.core.profile import MAX_OPEN, Delivery, Profile, decode_profile, read_header
+from streams.core.rescoring import Rescoring
 from streams.core.state import NO_TIME, STAGE_NAMES, Observation, decode_state, encode_state
 
 GRACE_MS: Final = 10 * MINUTE_MS
@@ -295,35 +296,36 @@ class PartitionEngine:
 
     def _fold_again(self, profile: Profile, cause: Cause, money: bool, model: ChurnScorer, step: Step) -> None:
         """Make the view anew after disorder, and tell what is different now."""
-        step.facts.refolds += 1
-        unserved: list[Moment] = []
-
-        def told(moment: Moment) -> None:
-            if moment.scheduled and moment.at not in served:
-                unserved.append(moment)
-
-        served = profile.delivery.served
-        profile.refold(self._fold, max(self.clock, profile.view.fired), told)
+        facts, delivery = step.facts, profile.delivery
+        facts.refolds += 1
+        rescoring = Rescoring(self.policy, model, delivery.settled_band)
+        profile.refold(self._fold, max(self.clock, profile.view.fired), rescoring.told, rescoring.ordered)
+        delivery.bands = rescoring.bands
+        self._unserve(profile, facts)
         view = profile.view
-        waiting = {observation.as_of for observation in view.pending}
+        at = max(view.through, delivery.as_of)
+        self._tell(profile, cause, at, "the order of events was corrected", False, model, step)
+        decider, outputs, served = self._decider, step.outputs, delivery.served
+        for missing in [score for score in rescoring.scheduled if score.at not in served]:
+            silence = decisions.by_silence(missing.at)
+            decider.score(
+                profile, silence, missing.at, missing.features, model, outputs, facts, scheduled=True, band=missing.band
+            )
+        corrected = delivery.band != rescoring.band
+        if view.orders and (money or corrected):
+            last_at, features = at, None
+            if rescoring.last is not None:
+                last_at, features = rescoring.last.at, rescoring.last.features
+            walked = rescoring.band if corrected or features is not None else None
+            decider.score(profile, cause, last_at, features, model, outputs, facts, scheduled=False, band=walked)
+
+    def _unserve(self, profile: Profile, facts: Facts) -> None:
+        """Let go of served scores whose observation is gone from the view."""
+        served = profile.delivery.served
+        waiting = {observation.as_of for observation in profile.view.pending}
         for as_of in [as_of for as_of in served if as_of not in waiting]:
             del served[as_of]
-            step.facts.erased += 1
-        at = max(view.through, profile.delivery.as_of)
-        self._tell(profile, cause, at, "the order of events was corrected", False, model, step)
-        for moment in unserved:
-            self._decider.score(
-                profile,
-                decisions.by_silence(moment.at),
-                moment.at,
-                moment.features,
-                model,
-                step.outputs,
-                step.facts,
-                scheduled=True,
-            )
-        if money and view.orders and not unserved:
-            self._decider.score(profile, cause, at, None, model, step.outputs, step.facts, scheduled=False)
+            facts.erased += 1
 
     def _tell(
         self, profile: Profile, cause: Cause, at: int, rule: str, opened: bool, model: ChurnScorer, step: Step
@@ -443,6 +445,7 @@ class PartitionEngine:
             fold.plan(state, state.through, profile.user_hash)
             profile.settled = encode_state(state)
         profile.refold(fold, max(self.clock, profile.view.fired))
+        self._unserve(profile, step.facts)
         at = max(self.clock, profile.delivery.as_of)
         cause = by_policy(at, self.policy.fingerprint)
         self._tell(profile, cause, at, f"policy {self.policy.version}", False, model, step)

@@ -155,6 +155,17 @@ class Compiled:
         self.forget_ms = policy.limits.forget_days * DAY_MS
 
 
+def band_of(probability: float, previous: int, policy: Compiled) -> int:
+    """The band of a probability; a band is left downwards only by the hysteresis.
+
+    The previous band is kept while the probability is within ``hysteresis`` below its floor.
+    """
+    band = sum(probability >= floor for floor in policy.band_floors)
+    if band < previous and probability >= policy.band_floors[previous - 1] - policy.hysteresis:
+        return previous
+    return band
+
+
 def parse_policy(text: str, source: str) -> Policy:
     """Read a policy from TOML text.
 

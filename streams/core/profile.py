@@ -24,6 +24,8 @@ from streams.core.state import FAR, MAX_IDS, NO_TIME, Observation, State, decode
 SCHEMA: Final = 1
 MAGIC: Final = 0xEB
 MAX_OPEN: Final = 128
+AFTER_EVENTS: Final = len(Kind)
+"""The place of a deadline among the kinds of its instant: behind all events."""
 _HEADER: Final = struct.Struct(">BBQqqqBBBI")
 HEADER_BYTES: Final = _HEADER.size
 
@@ -63,6 +65,15 @@ class Delivery(msgspec.Struct, array_like=True, gc=False):
     scored_at: int = NO_TIME
     version: str = ""
     served: dict[int, Served] = msgspec.field(default_factory=dict)
+    settled_band: int = -1
+    """The band as of the settled state; disorder after it is scored again from here."""
+    bands: list[tuple[int, int, str, int]] = msgspec.field(default_factory=list)
+    """Changes of the band since then: instant, kind and id of what caused each, and the band."""
+
+    def settle_bands(self, key: tuple[int, int, str]) -> None:
+        """Take note that everything through a key is settled."""
+        while self.bands and self.bands[0][:3] <= key:
+            self.settled_band = self.bands.pop(0)[3]
 
 
 class Stored(msgspec.Struct, array_like=True, gc=False):
@@ -144,13 +155,24 @@ class Profile:
 
     # -- folding -----------------------------------------------------------------------------------------------------
 
-    def refold(self, fold: Fold, clock: int, told: Callable[[Moment], None] | None = None) -> None:
-        """Make the view anew: settled, then what is open, with the deadlines in between and up to the clock."""
+    def refold(
+        self,
+        fold: Fold,
+        clock: int,
+        told: Callable[[Moment], None] | None = None,
+        ordered: Callable[[State, Event], None] | None = None,
+    ) -> None:
+        """Make the view anew: settled, then what is open, with the deadlines in between and up to the clock.
+
+        ``told`` hears of every deadline, ``ordered`` of every event that opens an order, in the order of the log.
+        """
         state = decode_state(self.settled)
         user_hash = self.user_hash
         for event in self.open:
             fold.advance(state, event.ts - 1, user_hash, told)
-            fold.apply(state, event, user_hash)
+            _, opened = fold.apply(state, event, user_hash)
+            if opened and ordered is not None:
+                ordered(state, event)
         fold.advance(state, clock, user_hash, told)
         self.view = state
 
@@ -179,6 +201,7 @@ class Profile:
             _take_ripe(view, through)
         self.settled_through = through
         self.settled_key = None
+        self.delivery.settle_bands((through, AFTER_EVENTS, ""))
         return ripe
 
     def settle_early(self, fold: Fold, keep: int) -> int:
@@ -188,6 +211,7 @@ class Profile:
         last = self.open[count - 1]
         self.settled = encode_state(self._folded(fold, count, last.ts - 1))
         self.settled_key = last.sort_key
+        self.delivery.settle_bands(last.sort_key)
         self.settled_through = max(self.settled_through, last.ts - 1)
         return count
 

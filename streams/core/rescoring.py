@@ -1,0 +1,75 @@
+"""Rescoring: the scores of a view taken again, in the order of the log, while it is folded again after disorder.
+
+A risk band has hysteresis, so it depends on every score before it. What was told live followed the order of arrival;
+the band that holds is the one of the log's order, walked anew from the band as of the settled state.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from streams.core.events import Event
+from streams.core.features import vector
+from streams.core.fold import Moment
+from streams.core.policy import Compiled, band_of
+from streams.core.ports import ChurnScorer
+from streams.core.profile import AFTER_EVENTS
+from streams.core.state import State
+
+
+class Rescored(NamedTuple):
+    """A score of the walk: its instant, its features, and the band after it."""
+
+    at: int
+    features: list[float]
+    band: int
+
+
+class Rescoring:
+    """Listens to a refold.
+
+    Parameters
+    ----------
+    policy
+        The compiled policy.
+    model
+        Hands out the cut of each instant.
+    band
+        The band as of the settled state.
+    """
+
+    __slots__ = ("_model", "_policy", "band", "bands", "last", "scheduled")
+
+    def __init__(self, policy: Compiled, model: ChurnScorer, band: int) -> None:
+        self._policy = policy
+        self._model = model
+        self.band = band
+        self.bands: list[tuple[int, int, str, int]] = []
+        """Every change of the band, by the key of what caused it."""
+        self.scheduled: list[Rescored] = []
+        self.last: Rescored | None = None
+
+    def told(self, moment: Moment) -> None:
+        """A deadline of the view has fired."""
+        if moment.ended:
+            self.scheduled.clear()
+            self.last = None
+            self._note((moment.at, AFTER_EVENTS, ""), -1)
+        elif moment.scheduled and moment.features is not None:
+            self._score((moment.at, AFTER_EVENTS, ""), moment.at, moment.features)
+            self.scheduled.append(Rescored(moment.at, moment.features, self.band))
+
+    def ordered(self, state: State, event: Event) -> None:
+        """An event of the view has opened an order."""
+        self._score(event.sort_key, event.ts, vector(state, event.ts, self._policy))
+
+    def _score(self, key: tuple[int, int, str], at: int, features: list[float]) -> None:
+        cut, _ = self._model.cut_at(at)
+        if not cut.cold_start:
+            self._note(key, band_of(cut.probability(features), self.band, self._policy))
+        self.last = Rescored(at, features, self.band)
+
+    def _note(self, key: tuple[int, int, str], band: int) -> None:
+        if band != self.band:
+            self.band = band
+            self.bands.append((*key, band))
