@@ -2,54 +2,24 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from streams.provisioning import ensure_topics
-from streams.settings import Settings
 from tests.support.brokers import RunningBroker
-from tests.support.live_runs import Found, LiveWorker, counted, found, publish, wait_until
+from tests.support.fleets import Fleet, fleet_of
+from tests.support.live_runs import Found, found, publish
 
 EVENTS = 40_000
 
 
-class Fleet:
-    """The workers of one test."""
-
-    def __init__(self, settings: Settings, folder: Path) -> None:
-        self.settings = settings
-        self.folder = folder
-        self.workers: list[LiveWorker] = []
-
-    def start(self, name: str) -> LiveWorker:
-        settings = replace(self.settings, state_dir=self.folder / "state" / name)
-        worker = LiveWorker(settings, self.folder / f"{name}.log")
-        self.workers.append(worker)
-        return worker
-
-    def wipe(self, name: str) -> None:
-        shutil.rmtree(self.folder / "state" / name, ignore_errors=True)
-
-    def until_counted(self, events: int) -> None:
-        wait_until(
-            lambda: counted(self.settings) >= events, f"{events} events counted", [w.log for w in self.workers], 90
-        )
-
-
 @pytest.fixture
 def fleet(broker: RunningBroker, tmp_path: Path) -> Iterator[Fleet]:
-    settings = broker.settings(partitions=2, session_timeout_s=6.0, heartbeat_s=1.0)
-    ensure_topics(settings)
-    fleet = Fleet(settings, tmp_path)
-    yield fleet
-    for worker in fleet.workers:
-        worker.end()
+    with fleet_of(broker.settings(partitions=2, session_timeout_s=6.0, heartbeat_s=1.0), tmp_path) as fleet:
+        yield fleet
 
 
 def assert_exact(outcome: Found) -> None:
@@ -73,6 +43,21 @@ def test_killed_with_and_without_its_disk_a_worker_counts_every_event_once(fleet
     outcome = found(fleet.settings)
     assert_exact(outcome)
     assert outcome.portraits == outcome.wanted
+
+
+def test_workers_that_come_and_go_count_every_event_once(fleet: Fleet) -> None:
+    """FAUST.md 11, 27 (#502): a rebalance redelivers; revoked batches are dropped without hanging the group."""
+    publishing = threading.Thread(target=publish, args=(fleet.settings, 0, EVENTS), kwargs={"rate": 3_000.0})
+    publishing.start()
+    staying = fleet.start("staying")
+    fleet.until_said(staying, "Reading partitions [0, 1]")
+    guest = fleet.start("guest")
+    fleet.until_said(guest, "Reading partitions [")
+    assert guest.stop() == 0
+    publishing.join()
+    fleet.until_counted(EVENTS)
+    assert staying.stop() == 0
+    assert_exact(found(fleet.settings))
 
 
 def test_frozen_past_its_session_a_worker_does_no_harm_and_leaves(fleet: Fleet) -> None:

@@ -166,9 +166,8 @@ async def _read(brokers: str, topic: str) -> list[Any]:
         await consumer.stop()
 
 
-def found(settings: Settings) -> Found:
-    """Read the topics of a run, the changelog by the fence rule."""
-    inputs = [json.loads(record.value) for name in INPUT_TOPICS for record in read_topic(settings, name)]
+def restored(settings: Settings) -> tuple[dict[str, int], int, int]:
+    """Counts in the changelog by the fence rule, records that do not count, and keys whose last one does not."""
     state: dict[str, int] = {}
     refused = shadowed = 0
     changelog = read_topic(settings, CHANGELOG)
@@ -183,6 +182,13 @@ def found(settings: Settings) -> Found:
                 state[key.decode()] = json.loads(value)["count"]
         refused += restore.refused
         shadowed += len(restore.shadowed)
+    return state, refused, shadowed
+
+
+def found(settings: Settings) -> Found:
+    """Read the topics of a run, the changelog by the fence rule."""
+    inputs = [json.loads(record.value) for name in INPUT_TOPICS for record in read_topic(settings, name)]
+    state, refused, shadowed = restored(settings)
     return Found(
         wanted=dict(Counter(body["user_id"] for body in inputs)),
         published={body["event_id"] for body in inputs},
@@ -198,7 +204,7 @@ def found(settings: Settings) -> Found:
 
 def counted(settings: Settings) -> int:
     """Events in the state so far, by the fence rule."""
-    return sum(found(settings).state.values())
+    return sum(restored(settings)[0].values())
 
 
 def wait_until(reached: Callable[[], bool], what: str, logs: Sequence[Path], seconds: float = 60.0) -> None:
