@@ -39,7 +39,7 @@ def port_is_taken(port: int, host: str = LOOPBACK) -> bool:
         return False
 
 
-def _end_with_parent(last_words: int) -> Callable[[], None] | None:
+def end_with_parent(last_words: int) -> Callable[[], None] | None:
     """What the child does before it becomes the server; None where the system knows no such thing.
 
     Linux sends the signal when the *thread* that started the child ends: start servers from the main thread.
@@ -131,7 +131,7 @@ class ServerProcess:
                     stderr=subprocess.STDOUT,
                     env=self._environ,
                     start_new_session=True,
-                    preexec_fn=_end_with_parent(signal.SIGTERM),
+                    preexec_fn=end_with_parent(signal.SIGTERM),
                 )
             except OSError as error:
                 raise BrokerError(f"{self.name} cannot be run: {self.command[0]}: {error.strerror}.") from error

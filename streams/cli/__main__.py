@@ -1,4 +1,4 @@
-"""``python -m streams.cli``: the program ``ebbtide`` where only an interpreter is at hand, as in the demo's children."""
+"""``python -m streams.cli``: the program ``ebbtide``, for who starts it as a process of their own."""
 
 from __future__ import annotations
 

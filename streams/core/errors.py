@@ -10,6 +10,7 @@
     ├── UnknownUserError        nobody by that id
     ├── BrokerError             Kafka is away, refuses, or its topics do not fit
     │   └── TopicError          a topic is missing, or has the wrong partitions or configuration
+    ├── ChildError              a process that we started ended before its time
     ├── StateError              stored state that is newer, foreign or damaged
     └── SnapshotError           a model cut that is foreign, tampered with, or of another feature schema
 
@@ -68,6 +69,10 @@ class BrokerError(EbbtideError):
 
 class TopicError(BrokerError):
     """A topic is missing, or has the wrong partition count or configuration."""
+
+
+class ChildError(EbbtideError):
+    """A process that we started ended before its time."""
 
 
 class StateError(EbbtideError):
