@@ -114,6 +114,7 @@ class Ownership:
         self._kinds = {name: kind for kind, name in enumerate(self._names)}
         self._most_waiting = max(settings.behind_slice_records, settings.slice_records)
         self._lag_told = 0.0
+        self._releasing = asyncio.Lock()
         self.consumer: Consumer | None = None
         """Set once the app has one."""
         self.ready = asyncio.Event()
@@ -162,6 +163,10 @@ class Ownership:
 
     async def release(self) -> None:
         """Finish the slices, ack what is applied, let go of the rest. State is kept until the new assignment."""
+        async with self._releasing:  # a rebalance and a stop may ask at the same time
+            await self._release()
+
+    async def _release(self) -> None:
         self.ready.clear()
         if self._taking is not None:
             self._taking.cancel()

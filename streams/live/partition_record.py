@@ -91,8 +91,10 @@ def start_offset(where: str, known: InputPosition, committed: int | None, oldest
     >>> start_offset("clicks, partition 0", InputPosition(topic_id="x", next=7), 5, 0)
     7
     """
+    if known.next == UNKNOWN and known.epoch > 0:
+        return oldest  # the topic was created anew: what the group has committed speaks of the old one
     if known.next == UNKNOWN:
-        if committed is not None and committed > oldest and known.epoch == 0:
+        if committed is not None and committed > oldest:
             raise StateError(
                 f"The group has read {where} up to offset {committed}, but the changelog knows nothing of it: "
                 "the state was lost.",

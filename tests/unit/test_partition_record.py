@@ -54,6 +54,10 @@ def test_commits_without_any_state_mean_that_state_was_lost() -> None:
         start_offset(WHERE, InputPosition(topic_id="a"), 71, 0)
 
 
+def test_commits_of_a_topic_that_was_created_anew_say_nothing() -> None:
+    assert start_offset(WHERE, InputPosition(topic_id="a", epoch=1), 71, 0) == 0
+
+
 def test_a_topic_that_was_created_anew_starts_over_in_a_new_epoch() -> None:
     record = PartitionRecord(inputs=(known(70), InputPosition(topic_id="b", next=9)))
     fresh, same = renewed(record, ("other", "b"))
