@@ -1,0 +1,73 @@
+"""Every feature of the catalogue by name, from the naive past."""
+
+from __future__ import annotations
+
+from math import log, log1p, sqrt
+
+from streams.core.events import DAY_MS, MICRO, Kind
+from tests.support.oracle import Past
+
+
+def features(past: Past, at: int) -> dict[str, float]:
+    """All features of a customer as of an instant, in the unit of the feature vector."""
+
+    def days_since(ts: int) -> float:
+        return (at - ts) / DAY_MS
+
+    def spent(days: int) -> float:
+        return max(past.window(at, days).amount, 0) / MICRO
+
+    orders = past.standing
+    week, month, quarter, year = (past.window(at, days) for days in (7, 30, 90, 365))
+    recency, tenure = days_since(past.last_order), days_since(past.first_order)
+    gap = past.usual_gap_ms / DAY_MS
+    gaps = past.gaps
+    mean = sum(gaps) / len(gaps) if gaps else gap
+    longest = max(gaps) if gaps else gap
+    last = gaps[-1] if gaps else gap
+    return {
+        "recency_days": log1p(recency),
+        "silence_days": log1p(days_since(past.active_at)),
+        "second_recency_days": log1p(days_since(orders[-2].last) if len(orders) > 1 else tenure),
+        "recency_share": recency / tenure if tenure else 0.0,
+        "tenure_days": log1p(tenure),
+        "orders": log1p(len(orders)),
+        "purchase_days": log1p(len(past.purchase_days)),
+        "one_time": float(len(past.purchase_days) == 1),
+        "order_rate": log1p(30 * len(orders) / (tenure + 30)),
+        "usual_gap_days": log1p(gap),
+        "mean_gap_days": log1p(mean),
+        "longest_gap_days": log1p(longest),
+        "last_gap_days": log1p(last),
+        "gap_spread": sqrt(sum((one - mean) ** 2 for one in gaps) / len(gaps)) / mean if gaps else 0.0,
+        "gap_trend": log((last + 1) / (mean + 1)) if gaps else 0.0,
+        "overdue": log((recency + 1) / (gap + 1)),
+        "overdue_longest": log((recency + 1) / (longest + 1)),
+        "overdue_mean": log((recency + 1) / (mean + 1)),
+        "no_rhythm": float(len(past.purchase_days) < 3),
+        "orders_7d": log1p(week.orders),
+        "orders_30d": log1p(month.orders),
+        "orders_90d": log1p(quarter.orders),
+        "orders_365d": log1p(year.orders),
+        "order_days_30d": log1p(past.order_days(at, 30)),
+        "order_days_90d": log1p(past.order_days(at, 90)),
+        "orders_trend_30d": log((month.orders + 0.5) / (quarter.orders / 3 + 0.5)),
+        "orders_trend_90d": log((quarter.orders + 0.5) / (year.orders / 4 + 0.5)),
+        "net_spend_30d": log1p(spent(30)),
+        "net_spend_90d": log1p(spent(90)),
+        "net_spend_365d": log1p(spent(365)),
+        "order_value": log1p(max(past.amount, 0) / MICRO / len(orders)),
+        "last_order_value": log1p(max(orders[-1].amount, 0) / MICRO),
+        "spend_trend_90d": log((spent(90) + 1) / (spent(365) / 4 + 1)),
+        "lines_per_order": log1p(past.lines / len(orders)),
+        "refund_share": past.refunded / (max(past.amount, 0) + past.refunded) if past.refunded else 0.0,
+        "interests": log1p(len(past.interests)),
+        "clicks_7d": log1p(week.clicks),
+        "clicks_30d": log1p(month.clicks),
+        "searches_30d": log1p(month.searches),
+        "carts_30d": log1p(month.carts),
+        "looked_after_order": log1p(max(past.active_at - past.last_order, 0) / DAY_MS),
+        "browses": float(bool(past.of(Kind.CLICK) or past.of(Kind.SEARCH))),
+        "clicks_trend_7d": log((week.clicks + 0.5) / (month.clicks / 4 + 0.5)),
+        "active_days": log1p(past.active_days),
+    }
