@@ -73,3 +73,11 @@ def test_without_a_position_the_old_one_stays(store: Store) -> None:
     store.write([(b"ann", b"1")], at(3))
     store.write([(b"ann", b"2")])
     assert (store.get(b"ann"), store.position) == (b"2", at(3))
+
+
+def test_13_rocksdbs_cache_and_buffers_are_set_and_not_its_gigabytes(tmp_path: Path) -> None:
+    store = RocksStore(tmp_path / "db", cache_bytes=1 << 20, buffer_bytes=1 << 20)
+    try:
+        assert store._db.property_int_value("rocksdb.block-cache-capacity") == 1 << 20
+    finally:
+        store.close()
