@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,9 +32,11 @@ from streams.settings import Settings
 from streams.topics import CHURN_RISK, DEAD_LETTERS, MODEL_CUTS, SEGMENT_CHANGES, USER_PROFILES, topic_name
 from tests.support.backfills import Ran, backfill, ebbtide, instant, shop_rows
 from tests.support.brokers import RunningBroker
+from tests.support.checkout import CHECKOUT
 from tests.support.event_logs import write_log
 
 UNTIL = "2024-04-20"
+MAIN = "from streams.cli import main; main()"
 NOTHING = {"event_type": "click", "ts": 1_704_067_200_000}
 
 
@@ -180,6 +185,30 @@ def test_the_final_model_is_in_its_shadow_topic(installation: Installation, expe
     model = json.loads((expected.folder / "model.json").read_bytes())
     found = json.loads(cut.value or b"")
     assert (found["final"], found["version"]) == (True, model["version"])
+
+
+def test_what_a_worker_said_live_is_what_a_replay_says(
+    broker: RunningBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the position and the mode: a finished log under ``--clock log``, then the same topics once more."""
+    settings = broker.settings()
+    monkeypatch.chdir(tmp_path)
+    for name, value in variables(settings).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("EBBTIDE_HTTP_PORT", "0")
+    log = write_log(tmp_path / "log.jsonl", shop_rows(users=25, days=60))
+    publish([open_log(log)], settings, resume_path=tmp_path / "progress.json")
+    ended = subprocess.run(
+        [sys.executable, "-c", MAIN, "worker", "--clock", "log", "--until", "2024-02-20", "--trainer"],
+        env=os.environ | {"PYTHONPATH": str(CHECKOUT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr[-2_000:]
+    assert ebbtide("replay", "--to", "2024-02-20", "--suffix", "trial") == 0
+    assert ebbtide("diff", "topics", "topics:trial", "--positions") == 0
 
 
 def test_an_earlier_replay_is_in_the_way_unless_replaced(
