@@ -18,7 +18,7 @@ from streams.core.instants import format_instant
 from streams.core.lifecycle import usual_gap_ms
 from streams.core.policy import BANDS, TIERS, Compiled, band_of
 from streams.core.ports import ChurnScorer, Contribution, Facts, Output
-from streams.core.profile import AFTER_EVENTS, Delivery, Profile, Served
+from streams.core.profile import AFTER_EVENTS, Profile, Served
 from streams.core.reasons import MOST_REASONS, reasons
 from streams.core.state import PHASES, STAGE_NAMES
 from streams.core.windows import window
@@ -311,7 +311,9 @@ class Decider:
             # Nothing more is told but the end of the portrait; only the count of outputs goes on.
             served = {one.as_of: delivery.served[one.as_of] for one in view.pending if one.as_of in delivery.served}
             facts.erased += len(delivery.served) - len(served)
-            profile.delivery = Delivery(seq=delivery.seq, served=served)
+            if delivery.band >= 0:
+                delivery.bands.append((moment.at, AFTER_EVENTS, "", -1))
+            profile.delivery = delivery.ended(served)
             self.begin(profile, cause, moment.at)
             return
         if not moment.scheduled and view.stage == delivery.stage and view.tier == delivery.tier:

@@ -306,11 +306,14 @@ class PartitionEngine:
         at = max(view.through, delivery.as_of)
         self._tell(profile, cause, at, "the order of events was corrected", False, model, step)
         decider, outputs, served = self._decider, step.outputs, delivery.served
-        for missing in [score for score in rescoring.scheduled if score.at not in served]:
+        waiting = {observation.as_of for observation in view.pending}
+        for missing in [score for score in rescoring.scheduled if score.at in waiting and score.at not in served]:
             silence = decisions.by_silence(missing.at)
             decider.score(
                 profile, silence, missing.at, missing.features, model, outputs, facts, scheduled=True, band=missing.band
             )
+        if view.since < 0:
+            profile.delivery = delivery.ended(served)
         corrected = delivery.band != rescoring.band
         if view.orders and (money or corrected):
             last_at, features = at, None

@@ -70,6 +70,17 @@ class Delivery(msgspec.Struct, array_like=True, gc=False):
     bands: list[tuple[int, int, str, int]] = msgspec.field(default_factory=list)
     """Changes of the band since then: instant, kind and id of what caused each, and the band."""
 
+    def ended(self, served: dict[int, Served]) -> Delivery:
+        """What is left when the user is forgotten: scores whose label is still to be told, and the way back."""
+        return Delivery(
+            seq=self.seq,
+            as_of=self.as_of,
+            cause=self.cause,
+            served=served,
+            settled_band=self.settled_band,
+            bands=self.bands,
+        )
+
     def settle_bands(self, key: tuple[int, int, str]) -> None:
         """Take note that everything through a key is settled."""
         while self.bands and self.bands[0][:3] <= key:

@@ -52,7 +52,6 @@ class Rescoring:
     def told(self, moment: Moment) -> None:
         """A deadline of the view has fired."""
         if moment.ended:
-            self.scheduled.clear()
             self.last = None
             self._note((moment.at, AFTER_EVENTS, ""), -1)
         elif moment.scheduled and moment.features is not None:
