@@ -84,7 +84,7 @@ def _tell(subject: Subject, outcome: Outcome, own: list[str], seconds: float) ->
 
     from streams.demo.books import books
     from streams.demo.report import closing
-    from streams.demo.run import where_next
+    from streams.demo.run import enough, where_next
     from streams.demo.story import story, typical
     from streams.demo.verdict import verdict
 
@@ -103,7 +103,8 @@ def _tell(subject: Subject, outcome: Outcome, own: list[str], seconds: float) ->
     )
     _print(sections)
     if not outcome.complete:
-        note(f"The time was up before the end: --seconds {2 * seconds:.0f} gives it twice as long.")
+        done = state.progress.read / outcome.status.rows
+        note(f"The time was up at {done:.0%} of the records; --seconds {enough(seconds, done)} should do for the rest.")
 
 
 def _print(sections: list[Section]) -> None:

@@ -74,9 +74,8 @@ class Child:
         if code is None:
             return False
         if code != 0:
-            raise ChildError(
-                f"{self.name.capitalize()} ended before its time, with code {code}.", "The end of its log is above."
-            )
+            hint = "The end of its log is above." if self.last_words(1) else "It logged nothing."
+            raise ChildError(f"{self.name.capitalize()} ended before its time, with code {code}.", hint)
         return True
 
     def ask_to_stop(self) -> None:

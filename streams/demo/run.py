@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -108,9 +109,10 @@ class DemoRun:
             worker = stack.enter_context(self._worker(settings, folder))
             topics = stack.enter_context(FollowedTopics(settings, FOLLOWED))
             try:
-                self._start(feeder, worker, folder)
+                self._start(broker, feeder, worker, folder)
                 complete = self._watch(broker, feeder, worker, topics)
             except ChildError:
+                check_alive(broker)  # without it the others end too
                 for child in (feeder, worker):
                     for line in child.last_words():
                         self._complain(f"{child.name}: {line}")
@@ -143,10 +145,13 @@ class DemoRun:
         self._status = replace(self._status, metrics_url=f"http://{LOOPBACK}:{settings.http_port}")
         return Child("the worker", arguments, folder / "worker.log", environment(settings), folder)
 
-    def _start(self, feeder: Child, worker: Child, folder: Path) -> None:
+    def _start(self, broker: EmbeddedBroker, feeder: Child, worker: Child, folder: Path) -> None:
         """The worker comes second: a log that is always ahead of its reader is read in one order, whoever is faster."""
         feeder.start()
-        while not (published := published_so_far(folder)) and not feeder.ended():
+        while not (published := published_so_far(folder)):
+            check_alive(broker)
+            if feeder.ended():
+                break
             self._phase("publishing begins")
             self._give_up_late()
             time.sleep(POLL_S)
@@ -160,8 +165,7 @@ class DemoRun:
         while not worker.ended():
             self._look(topics, "the worker joins its group" if self._state.progress.newest_ms is None else "live")
             feeder.ended()
-            if broker.pid is None:
-                raise BrokerError("The embedded broker ended before its time.", "Run the demo again.")
+            check_alive(broker)
             if self._out_of_time():
                 self._stop(feeder, worker, topics)
                 return False
@@ -214,6 +218,12 @@ class DemoRun:
             raise ChildError(f"Nothing was published within {self._most_s:g} s.", "Give it longer with --seconds.")
 
 
+def check_alive(broker: EmbeddedBroker) -> None:
+    """Raise BrokerError where the broker is gone."""
+    if broker.pid is None:
+        raise BrokerError("The embedded broker ended before its time.", "Run the demo again.")
+
+
 def environment(settings: Settings) -> dict[str, str]:
     """The environment of a child: ours, with these settings and no others."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
@@ -251,6 +261,15 @@ def progress_of(figures: Figures) -> Progress:
         lag=lag,
         newest_ms=None if newest is None else round(newest * 1000),
     )
+
+
+def enough(seconds: float, done: float) -> int:
+    """Seconds that a run would have needed which did so much of its work (0 to 1) in these; a little more, rounded up.
+
+    >>> enough(60, 0.5)
+    150
+    """
+    return max(10, math.ceil(seconds / max(done, 0.01) * 1.2 / 10) * 10)
 
 
 def where_next(own: Sequence[str] = ()) -> list[str]:

@@ -35,17 +35,17 @@ class Subject:
     """Its truth, where it is known."""
 
 
-def simulated(seed: int) -> Subject:
+def simulated(seed: int, days: int = DAYS, users: int = USERS) -> Subject:
     """The simulated shop of a seed, read by the policy that Ebbtide ships."""
-    shop = Shop(seed, DAYS, USERS)
+    shop = Shop(seed, days, users)
     season = shop.truth.season
     return Subject(
-        title=f"a simulated shop of {USERS:,} people (seed {seed})",
+        title=f"a simulated shop of {users:,} people (seed {seed})",
         rows=shop.truth.records,
         span=(season.start, season.end),
         horizon_days=HORIZON_DAYS,
         policy=None,
-        feeding=("-m", "streams.demo.feed", str(seed), str(DAYS), str(USERS)),
+        feeding=("-m", "streams.demo.feed", str(seed), str(days), str(users)),
         shop=shop,
     )
 
