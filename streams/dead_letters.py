@@ -1,4 +1,4 @@
-"""Dead letters: a rejected record as it was, with headers that say why and where (KIP-1034, as Kafka Streams writes)."""
+"""Dead letters: a rejected record as it was, with headers that say why and where (KIP-1034, like Kafka Streams)."""
 
 from __future__ import annotations
 

@@ -47,7 +47,13 @@ class EbbtideApp(faust.App):
         """The first of Faust's services that crashed, and why. They crash quietly: the rest goes on without them."""
         consumer = self.input_consumer
         services: list[Any] = [
-            self, consumer, consumer.thread, self._fetcher, self.topics, self.tables, self.agents,
+            self,
+            consumer,
+            consumer.thread,
+            self._fetcher,
+            self.topics,
+            self.tables,
+            self.agents,
         ]
         for service in services:
             if service._crashed.is_set():

@@ -209,7 +209,12 @@ class Changelog:
             )
         log.warning(
             "%d foreign records in %s, partition %d, offsets %d to %d; writing %d keys again.",
-            len(records), self._topic, self._partition, first, last, len(gap.foreign),
+            len(records),
+            self._topic,
+            self._partition,
+            first,
+            last,
+            len(gap.foreign),
         )
         return gap.foreign
 

@@ -69,9 +69,7 @@ class InputBuffer:
         Newest event time taken before, ms.
     """
 
-    def __init__(
-        self, topic: str, partition: int, kind: int, policy: CleaningPolicy, start: int, reached: int
-    ) -> None:
+    def __init__(self, topic: str, partition: int, kind: int, policy: CleaningPolicy, start: int, reached: int) -> None:
         self.topic = topic
         self.partition = partition
         self.kind = kind
@@ -152,7 +150,7 @@ class InputBuffer:
     def _decode_some(self) -> None:
         batch = self._raw[0]
         until = min(self._at + DECODE_AHEAD, len(batch))
-        for record in batch[self._at:until]:
+        for record in batch[self._at : until]:
             self._ready.append((self._clean(record), record))
             if record.timestamp > self.published:
                 self.published = record.timestamp

@@ -280,8 +280,16 @@ class Ownership:
             settings, partition, self._producer, changelog, held.taken.store, self._observer, now_ms=self._now_ms
         )
         owner = PartitionOwner(
-            partition, settings, self._clock, inputs, held.engine, held.profiles, effects, self._models,
-            held.taken.record, held.positions,
+            partition,
+            settings,
+            self._clock,
+            inputs,
+            held.engine,
+            held.profiles,
+            effects,
+            self._models,
+            held.taken.record,
+            held.positions,
             writer=changelog.writer,
             changelog_end=lambda: changelog.last,
             look_drained=lambda: self._look(inputs, tps),

@@ -131,8 +131,9 @@ class PartitionOwner:
 
     def where(self) -> str:
         """Topics, partition and next offsets, for messages."""
-        return "; ".join(f"{buffer.topic}, partition {self.partition}, offset {buffer.next}"
-                         for buffer in self.inputs.buffers)
+        return "; ".join(
+            f"{buffer.topic}, partition {self.partition}, offset {buffer.next}" for buffer in self.inputs.buffers
+        )
 
     # -- one turn ----------------------------------------------------------------------------------------------------
 
@@ -168,12 +169,10 @@ class PartitionOwner:
         portraits: dict[str, None] = {}
         started = time.perf_counter()
         for at in range(0, len(taken.events), CHUNK):
-            chunk = taken.events[at:at + CHUNK]
+            chunk = taken.events[at : at + CHUNK]
             step = self._engine.process(chunk, self._models.scorer, head_bound=taken.head_bound)
             self._gather(step, effects, portraits)
-            effects.letters += [
-                Letter(taken.records[event.kind, event.offset], why) for event, why in step.rejected
-            ]
+            effects.letters += [Letter(taken.records[event.kind, event.offset], why) for event, why in step.rejected]
             await breathe()
         self._observer.stage_seconds("engine", time.perf_counter() - started)
         for letter in effects.letters:
@@ -280,9 +279,7 @@ class PartitionOwner:
             published=self._published,
             portraits_from=self._changelog_end() + 1 if oldest is None else oldest,
             inputs=tuple(
-                InputPosition(
-                    topic_id=position.topic_id, epoch=position.epoch, next=buffer.next, newest=buffer.reached
-                )
+                InputPosition(topic_id=position.topic_id, epoch=position.epoch, next=buffer.next, newest=buffer.reached)
                 for position, buffer in zip(self._positions, self.inputs.buffers, strict=True)
             ),
         )

@@ -117,9 +117,7 @@ class RocksStore:
         self.folder = folder
         self._db = Rdict(str(folder), options=options)
         raw = self._db.get(POSITION_KEY)
-        self.position: CopyPosition | None = (
-            None if raw is None else msgspec.msgpack.decode(raw, type=CopyPosition)
-        )
+        self.position: CopyPosition | None = None if raw is None else msgspec.msgpack.decode(raw, type=CopyPosition)
 
     def get(self, key: bytes) -> bytes | None:
         value: bytes | None = self._db.get(key)

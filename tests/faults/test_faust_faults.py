@@ -457,7 +457,11 @@ async def test_17_aiokafka_still_does_not_leave_in_generation_0() -> None:
 
     sent: list[Any] = []
     coordinator = SimpleNamespace(
-        generation=0, _group_instance_id=None, group_id="g", member_id="m", _send_req=_recorder(sent),
+        generation=0,
+        _group_instance_id=None,
+        group_id="g",
+        member_id="m",
+        _send_req=_recorder(sent),
         reset_generation=lambda: None,
     )
     await GroupCoordinator._maybe_leave_group(coordinator)
@@ -513,5 +517,3 @@ def _recorder(into: list[Any]) -> Callable[..., Awaitable[None]]:
         into.append(thing)
 
     return record
-
-

@@ -83,9 +83,7 @@ def offline_outputs(folder: Path, topic: str) -> dict[str, Any]:
     return {body["id"]: without_place(body) for body in bodies}
 
 
-@pytest.mark.parametrize(
-    ("workers", "killed"), [(1, False), (2, True)], ids=["one-worker", "two-workers-and-a-kill"]
-)
+@pytest.mark.parametrize(("workers", "killed"), [(1, False), (2, True)], ids=["one-worker", "two-workers-and-a-kill"])
 def test_live_outputs_portraits_and_model_equal_backfills(
     fleet: Fleet, backfilled: Path, workers: int, killed: bool
 ) -> None:

@@ -13,7 +13,9 @@ Step = tuple[str, int, bytes, bytes | None]
 
 steps = st.lists(
     st.tuples(
-        st.sampled_from(("put", "put", "put", "fence")), st.sampled_from(WRITERS), st.sampled_from(KEYS),
+        st.sampled_from(("put", "put", "put", "fence")),
+        st.sampled_from(WRITERS),
+        st.sampled_from(KEYS),
         st.one_of(st.none(), st.binary(min_size=1, max_size=2)),
     ),
     max_size=40,

@@ -29,7 +29,7 @@ class LogInMemory:
         """In portions of two, to have portions."""
         wanted = [record for record in self.records if first <= record.offset <= last]
         for at in range(0, len(wanted), 2):
-            yield wanted[at:at + 2]
+            yield wanted[at : at + 2]
 
     async def oldest(self) -> int:
         """The oldest offset that is left."""

@@ -21,9 +21,7 @@ class Fleet:
         self.folder = folder
         self.workers: list[LiveWorker] = []
 
-    def start(
-        self, name: str, *, counting: bool = True, environment: Mapping[str, str] | None = None
-    ) -> LiveWorker:
+    def start(self, name: str, *, counting: bool = True, environment: Mapping[str, str] | None = None) -> LiveWorker:
         """Start a worker; one of the same name goes on with the same state folder."""
         settings = replace(self.settings, state_dir=self.folder / "state" / name)
         worker = LiveWorker(settings, self.folder / f"{name}.log", counting=counting, environment=environment)

@@ -35,8 +35,16 @@ class LiveWorker:
         self, settings: Settings, log: Path, *, counting: bool = True, environment: Mapping[str, str] | None = None
     ) -> None:
         names = (
-            "brokers", "topic_prefix", "partitions", "group_id", "state_dir", "session_timeout_s", "heartbeat_s",
-            "horizon_days", "slice_records", "behind_slice_records",
+            "brokers",
+            "topic_prefix",
+            "partitions",
+            "group_id",
+            "state_dir",
+            "session_timeout_s",
+            "heartbeat_s",
+            "horizon_days",
+            "slice_records",
+            "behind_slice_records",
         )
         variables = {f"EBBTIDE_{name.upper()}": str(getattr(settings, name)) for name in names}
         self.log = log
@@ -132,7 +140,9 @@ def event(number: int, users: int) -> tuple[str, dict[str, Any]]:
     dice = random.Random(number)
     topic = dice.choice(("clicks", "clicks", "searches", "purchases"))
     body: dict[str, Any] = {
-        "event_id": f"e{number}", "user_id": f"u{dice.randrange(users):05d}", "ts": BEGIN_MS + number,
+        "event_id": f"e{number}",
+        "user_id": f"u{dice.randrange(users):05d}",
+        "ts": BEGIN_MS + number,
     }
     fields: dict[str, dict[str, Any]] = {
         "clicks": {"action": "view", "item_id": "i"},
@@ -175,7 +185,8 @@ def restored(settings: Settings) -> tuple[dict[str, int], int, int]:
         restore = Restore()
         entries = [
             ChangelogRecord(record.offset, record.key, record.value, writer_of(record.headers))
-            for record in changelog if record.partition == partition
+            for record in changelog
+            if record.partition == partition
         ]
         for key, value in restore.counted(entries):
             if value is not None and not key.startswith(RESERVED):

@@ -20,7 +20,9 @@ TOPICS = ("clicks", "searches", "purchases")
 def batch(topic: str, first: int, *instants: int | None) -> Fetched:
     """Records of one fetch; None is a record that is no JSON."""
     fields: dict[str, dict[str, Any]] = {
-        "clicks": {"action": "view"}, "searches": {"query": "q"}, "purchases": {"item_id": "i", "quantity": 1},
+        "clicks": {"action": "view"},
+        "searches": {"query": "q"},
+        "purchases": {"item_id": "i", "quantity": 1},
     }
     records = [
         SimpleNamespace(
