@@ -38,6 +38,8 @@ BAND_STYLES: Final = {"low": "green", "medium": "yellow", "high": "dark_orange",
 _BLOCKS: Final = " ▁▂▃▄▅▆▇█"
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
 _NARROW: Final = 100
+_WIDE: Final = 60
+"""Characters from which on a change has room for the time of day."""
 _FRAME: Final = 2
 _HEAD: Final = 3
 _STAGES: Final = 9
@@ -221,7 +223,7 @@ def _changes(changes: tuple[Change, ...], most: int, width: int) -> RenderableTy
     for change in changes[:most]:
         style = STAGE_STYLES.get(change.current or "") or BAND_STYLES.get(change.current or "", "bold")
         head = Text.assemble(
-            (moment_text(change.at_ms), "bright_black"),
+            (moment_text(change.at_ms) if width >= _WIDE else moment_text(change.at_ms)[:5], "bright_black"),
             "  ",
             (change.user_id, "bold"),
             "  ",
