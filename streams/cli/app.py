@@ -10,7 +10,6 @@ its functions, so that ``ebbtide --help`` stays quick.
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import logging
 import os
 import signal
@@ -64,9 +63,7 @@ def build() -> typer.Typer:
     )
     app.callback()(_options)
     for name in COMMANDS:
-        module = f"streams.cli.{name}"
-        if importlib.util.find_spec(module) is not None:
-            importlib.import_module(module).register(app)
+        importlib.import_module(f"streams.cli.{name}").register(app)
     return app
 
 

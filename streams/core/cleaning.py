@@ -51,8 +51,6 @@ class CleaningPolicy(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     actions
         Raw action -> one of :data:`~streams.core.actions.ACTION_NAMES`.
-    max_line_value
-        Units of money; a line beyond it is an outlier (accepted and counted by the fold, left out of money).
     future_tolerance_ms
         How far an event may be ahead of its publishing, in ms.
     max_record_bytes
@@ -60,7 +58,6 @@ class CleaningPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     actions: dict[str, str] = msgspec.field(default_factory=DEFAULT_ACTIONS.copy)
-    max_line_value: int = 50_000
     future_tolerance_ms: int = 5 * MINUTE_MS
     max_record_bytes: int = 262_144
 

@@ -42,6 +42,9 @@ def user_id(value: object) -> str:
         raise UnfitError("bad_user", f"user_id has {len(user)} characters, at most {MAX_USER_CHARS} are taken")
     if not user.isascii() and not _is_unicode(user):
         raise UnfitError("bad_user", "user_id is not valid Unicode")
+    if user[0] == "\0":
+        # The changelog keeps keys that begin with it for fences and the partition's own record.
+        raise UnfitError("bad_user", "user_id begins with a NUL character")
     return user
 
 

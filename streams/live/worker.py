@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from streams import provisioning
-from streams.core.cleaning import CleaningPolicy
+from streams.core.cleaning import cleaning_policy
 from streams.core.engine import PartitionEngine
 from streams.core.errors import BrokerError
 from streams.core.events import INPUT_TOPICS, MINUTE_MS
@@ -245,15 +245,6 @@ class Worker:
         if self.ownership is not None:
             for owner in self.ownership.owners.values():
                 owner.wake()
-
-
-def cleaning_policy(policy: Policy) -> CleaningPolicy:
-    """What cleaning takes from the shop's policy."""
-    return CleaningPolicy(
-        actions={**CleaningPolicy().actions, **policy.actions},
-        max_line_value=int(policy.limits.line_value),
-        future_tolerance_ms=round(policy.limits.future_minutes * MINUTE_MS),
-    )
 
 
 def stop_on_signals(stop: Callable[[], None], clock: Callable[[], float] = time.monotonic) -> None:

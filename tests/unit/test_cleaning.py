@@ -95,6 +95,10 @@ def test_what_cannot_be_a_user_is_rejected(odd: object) -> None:
     assert reason(Kind.CLICK, user_id=odd) == "bad_user"
 
 
+def test_a_user_id_cannot_pass_for_a_key_of_the_changelog() -> None:
+    assert reason(Kind.CLICK, user_id="\0partition") == "bad_user"
+
+
 def test_256_characters_are_still_a_user() -> None:
     assert event(Kind.CLICK, user_id="é" * 256).user_id == "é" * 256
 
