@@ -12,6 +12,7 @@ import struct
 from bisect import insort
 from collections.abc import Callable
 from typing import Final, NamedTuple
+from zlib import crc32
 
 import msgspec
 
@@ -27,7 +28,9 @@ MAX_OPEN: Final = 128
 AFTER_EVENTS: Final = len(Kind)
 """The place of a deadline among the kinds of its instant: behind all events."""
 _HEADER: Final = struct.Struct(">BBQqqqBBBI")
-HEADER_BYTES: Final = _HEADER.size
+_CHECK: Final = struct.Struct(">I")
+HEADER_BYTES: Final = _HEADER.size + _CHECK.size
+"""The header, and the CRC-32 of it and of what follows: a flipped bit could send the fold through ages of deadlines."""
 
 
 class Header(NamedTuple):
@@ -269,9 +272,10 @@ class Profile:
             delivery.band + 1,
             policy,
         )
-        return header + _encoder.encode(
+        body = _encoder.encode(
             Stored(self.settled, self.settled_through, self.settled_key, self.open, view.fired, delivery, self.applied)
         )
+        return header + _CHECK.pack(crc32(body, crc32(header))) + body
 
 
 def _take_ripe(state: State, through: int) -> list[Observation]:
@@ -316,8 +320,11 @@ def decode_profile(user_id: str, value: bytes, fold: Fold) -> Profile:
         Damaged, foreign or newer bytes.
     """
     read_header(value, f"the stored profile of hash {stable_hash(user_id):x}")
+    body = memoryview(value)[HEADER_BYTES:]
+    if (crc32(body, crc32(value[: _HEADER.size])),) != _CHECK.unpack_from(value, _HEADER.size):
+        raise _damaged(user_id, "its checksum does not fit")
     try:
-        stored = _decoder.decode(memoryview(value)[HEADER_BYTES:])
+        stored = _decoder.decode(body)
         profile = Profile(user_id)
         profile.settled = stored.settled
         profile.settled_through = stored.settled_through
@@ -327,8 +334,12 @@ def decode_profile(user_id: str, value: bytes, fold: Fold) -> Profile:
         profile.applied = stored.applied
         profile.refold(fold, stored.fired)
     except msgspec.DecodeError as error:
-        raise StateError(
-            f"The stored profile of hash {stable_hash(user_id):x} is damaged: {error}.",
-            "Delete the local state folder; the changelog rebuilds it.",
-        ) from error
+        raise _damaged(user_id, str(error)) from error
     return profile
+
+
+def _damaged(user_id: str, why: str) -> StateError:
+    return StateError(
+        f"The stored profile of hash {stable_hash(user_id):x} is damaged: {why}.",
+        "Delete the local state folder; the changelog rebuilds it.",
+    )
