@@ -286,21 +286,40 @@ class Decider:
         if probability is not None:
             delivery.probability = probability
         if band != previous:
-            delivery.band = band
-            self._change(
-                profile,
-                cause,
-                at,
-                "risk_band",
-                band_name(previous),
-                band_name(band),
-                at,
-                "probability of churn",
-                {"probability": probability, "horizon_days": self.horizon_days, "model_version": cut.version},
-                outputs,
-                facts,
-                cut.version,
-            )
+            self._band(profile, cause, at, band, outputs, facts)
+
+    def rebanded(self, profile: Profile, cause: Cause, at: int, outputs: list[Output], facts: Facts) -> None:
+        """Tell the band that the last probability means under a new policy, if it is another one."""
+        delivery = profile.delivery
+        if delivery.probability is None:
+            return
+        band = band_of(delivery.probability, delivery.band, self.policy)
+        if band != delivery.band:
+            delivery.settled_band, delivery.bands = band, []
+            self._band(profile, cause, at, band, outputs, facts)
+
+    def _band(self, profile: Profile, cause: Cause, at: int, band: int, outputs: list[Output], facts: Facts) -> None:
+        delivery = profile.delivery
+        previous, delivery.band = delivery.band, band
+        evidence = {
+            "probability": delivery.probability,
+            "horizon_days": self.horizon_days,
+            "model_version": delivery.version,
+        }
+        self._change(
+            profile,
+            cause,
+            at,
+            "risk_band",
+            band_name(previous),
+            band_name(band),
+            at,
+            "probability of churn",
+            evidence,
+            outputs,
+            facts,
+            delivery.version,
+        )
 
     def moment(self, profile: Profile, moment: Moment, model: ChurnScorer, outputs: list[Output], facts: Facts) -> None:
         """Tell what one deadline of the view did."""
