@@ -9,34 +9,28 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, Protocol
+from typing import Final
 
 from streams.core import decisions
 from streams.core.deadlines import DeadlineQueue
 from streams.core.decisions import Cause, Decider, by_event, by_policy
 from streams.core.events import DAY_MS, INPUT_TOPICS, MINUTE_MS, Event, Kind, Position
 from streams.core.fold import Fold, Moment
-from streams.core.hashing import output_id
 from streams.core.instants import format_instant
+from streams.core.labels import labelled
 from streams.core.lifecycle import evaluate
 from streams.core.messages import event_body
 from streams.core.policy import Compiled, Policy
 from streams.core.portrait import portrait
-from streams.core.ports import ChurnScorer, Example, Facts, Output, Rejection, Step
-from streams.core.profile import MAX_OPEN, Delivery, Profile, decode_profile, read_header
+from streams.core.ports import ChurnScorer, Facts, Output, Rejection, Step
+from streams.core.profile import MAX_OPEN, Delivery, Profile, read_header
+from streams.core.profile_cache import ProfileCache, ProfileStore
 from streams.core.rescoring import Rescoring
 from streams.core.state import NO_TIME, STAGE_NAMES, Observation, decode_state, encode_state
 
 GRACE_MS: Final = 10 * MINUTE_MS
 MANY_OPEN: Final = 16
 TOO_LATE_MS: Final = 365 * DAY_MS
-
-
-class ProfileStore(Protocol):
-    """Where stored profiles are read from."""
-
-    def get(self, user_id: str, /) -> bytes | None:
-        """What was last stored for a user."""
 
 
 class PartitionEngine:
@@ -87,17 +81,13 @@ class PartitionEngine:
         """Epoch of each input topic; an applied offset of another epoch says nothing."""
         self.stages: Counter[str] = Counter()
         """Users per stage."""
-        self._store = store
         self._fold = Fold(self.policy, horizon_days * DAY_MS)
         self._decider = Decider(self.policy, horizon_days, mode)
         self._silence = DeadlineQueue()
         self._maturity = DeadlineQueue()
-        self._cache: dict[str, Profile] = {}
-        self._cache_profiles = cache_profiles
+        self._profiles = ProfileCache(store, self._fold, cache_profiles)
         self._redelivered = redelivered
         self._unpolicied: set[str] = set()
-        # Forgotten in the present step: their stored value is void although the caller has yet to delete it.
-        self._gone: set[str] = set()
 
     # -- what goes in ------------------------------------------------------------------------------------------------
 
@@ -113,7 +103,8 @@ class PartitionEngine:
         head_bound
             Instant of the oldest record that waits in an undrained input: W stays the grace behind it.
         """
-        step = self._begin()
+        self._profiles.begin()
+        step = Step()
         for event in events:
             ts = event.ts
             if ts > self.newest:
@@ -123,7 +114,7 @@ class PartitionEngine:
             if bound - self.grace_ms > self.watermark:
                 self._raise_watermark(bound - self.grace_ms, model, step)
             self._event(event, model, step)
-        self._trim(step)
+        self._profiles.trim(step.changed)
         return step
 
     def advance(self, clock_ms: int, model: ChurnScorer, *, watermark: int | None = None) -> Step:
@@ -136,13 +127,14 @@ class PartitionEngine:
         watermark
             Where the log itself is known to have moved on without us: the new W.
         """
-        step = self._begin()
+        self._profiles.begin()
+        step = Step()
         self._silence_until(clock_ms, model, step)
         if watermark is not None:
             self.newest = max(self.newest, watermark)
             if watermark > self.watermark:
                 self._raise_watermark(watermark, model, step)
-        self._trim(step)
+        self._profiles.trim(step.changed)
         return step
 
     def restore(self, user_id: str, value: bytes) -> None:
@@ -160,17 +152,17 @@ class PartitionEngine:
 
     def encoded(self, user_id: str, writer: int = 0) -> bytes | None:
         """The value to store for a user; None for one who is forgotten."""
-        profile = self._find(user_id)
+        profile = self._profiles.find(user_id)
         return None if profile is None else profile.encode(writer, self.policy.fingerprint)
 
     def portrait(self, user_id: str) -> Output | None:
         """The ``user-profiles`` message of a user as of its last change; None for one who is forgotten."""
-        profile = self._find(user_id)
+        profile = self._profiles.find(user_id)
         return None if profile is None or profile.view.since < 0 else portrait(profile, self.mode)
 
     def settled(self, user_id: str) -> bytes | None:
         """The settled state of a user as of W, byte for byte a function of the log."""
-        profile = self._find(user_id)
+        profile = self._profiles.find(user_id)
         if profile is None:
             return None
         profile.settle(self._fold, self.watermark - 1)
@@ -178,16 +170,16 @@ class PartitionEngine:
 
     def pending(self, user_id: str) -> int:
         """Scheduled scores of a user that wait for their label."""
-        profile = self._find(user_id)
+        profile = self._profiles.find(user_id)
         return 0 if profile is None else len(profile.delivery.served)
 
     def users(self) -> Iterable[str]:
         """Users in the cache (all of them where the cache is unbounded)."""
-        return self._cache.keys()
+        return self._profiles.users()
 
     def score_now(self, user_id: str, at: int, model: ChurnScorer) -> list[Output]:
         """Score a customer as of an instant whatever the schedule; nothing of it is remembered."""
-        profile = self._find(user_id)
+        profile = self._profiles.find(user_id)
         if profile is None or not profile.view.orders:
             return []
         cause = Cause("silence", f"asked:{at}", None, at)
@@ -200,18 +192,18 @@ class PartitionEngine:
 
     def __len__(self) -> int:
         """Users in the cache."""
-        return len(self._cache)
+        return len(self._profiles)
 
     def last_order(self, user_id: str) -> int:
         """Instant of a user's last order; -1 for who never bought."""
-        profile = self._find(user_id)
+        profile = self._profiles.find(user_id)
         return NO_TIME if profile is None else profile.view.last_order
 
     # -- events ------------------------------------------------------------------------------------------------------
 
     def _event(self, event: Event, model: ChurnScorer, step: Step) -> None:
         facts, user_id = step.facts, event.user_id
-        profile = self._find(user_id) or self._fresh(user_id)
+        profile = self._profiles.find(user_id) or self._profiles.fresh(user_id)
         if self._unpolicied and user_id in self._unpolicied:
             self._new_policy(profile, model, step)
         if self._redelivered and event.offset >= 0:
@@ -359,7 +351,7 @@ class PartitionEngine:
         clock = max(clock, self.clock)
         while (entry := self._silence.pop(clock)) is not None:
             at, user_id = entry
-            profile = self._find(user_id)
+            profile = self._profiles.find(user_id)
             if profile is None:
                 continue
             if user_id in self._unpolicied:
@@ -384,7 +376,7 @@ class PartitionEngine:
         self.watermark = watermark
         while (entry := self._maturity.pop(watermark - 1)) is not None:
             _, user_id = entry
-            profile = self._find(user_id)
+            profile = self._profiles.find(user_id)
             if profile is None:
                 continue
             self._settle(profile, step)
@@ -406,30 +398,13 @@ class PartitionEngine:
             step.facts.returned += 1
         else:
             step.facts.churned += 1
-        as_of = observation.as_of
-        step.examples.append(
-            Example(
-                id=output_id(profile.user_id, "example", str(as_of)),
-                user_id=profile.user_id,
-                user_hash=profile.user_hash,
-                as_of_ms=as_of,
-                label_ms=observation.due,
-                churned=not observation.returned,
-                probability=served.probability,
-                model_version=served.version,
-                cold_start=served.cold_start,
-                stage=STAGE_NAMES[observation.stage],
-                tier=decisions.tier_name(observation.tier),
-                features=observation.features,
-            )
-        )
+        step.examples.append(labelled(profile, observation, served))
 
     def _erase(self, profile: Profile, step: Step) -> None:
         user_id = profile.user_id
         step.facts.erased += len(profile.delivery.served)
         self.stages[STAGE_NAMES[profile.view.stage]] -= 1
-        self._cache.pop(user_id, None)
-        self._gone.add(user_id)
+        self._profiles.forget(user_id)
         self._silence.drop(user_id)
         self._maturity.drop(user_id)
         step.changed[user_id] = None
@@ -452,25 +427,10 @@ class PartitionEngine:
         at = max(self.clock, profile.delivery.as_of)
         cause = by_policy(at, self.policy.fingerprint)
         self._tell(profile, cause, at, f"policy {self.policy.version}", False, model, step)
+        self._decider.rebanded(profile, cause, at, step.outputs, step.facts)
         self._restage(before, profile)
         step.changed[profile.user_id] = None
         step.portraits[profile.user_id] = None
-
-    # -- the cache ---------------------------------------------------------------------------------------------------
-
-    def _find(self, user_id: str) -> Profile | None:
-        profile = self._cache.get(user_id)
-        if profile is None and user_id not in self._gone:
-            value = self._store.get(user_id)
-            if value is not None:
-                profile = decode_profile(user_id, value, self._fold)
-                self._cache[user_id] = profile
-        return profile
-
-    def _fresh(self, user_id: str) -> Profile:
-        profile = Profile(user_id)
-        self._cache[user_id] = profile
-        return profile
 
     def _restage(self, before: int | None, profile: Profile) -> None:
         after = profile.view.stage
@@ -481,22 +441,5 @@ class PartitionEngine:
 
     def _forget_if_empty(self, profile: Profile, step: Step) -> None:
         """A user whose only record was rejected is no user."""
-        if not profile.delivery.seq:
-            self._cache.pop(profile.user_id, None)
-            if profile.user_id not in self._gone:
-                step.changed.pop(profile.user_id, None)
-
-    def _begin(self) -> Step:
-        self._gone.clear()
-        return Step()
-
-    def _trim(self, step: Step) -> None:
-        """Let the cache go back to its size; what this step changed stays, for the caller has yet to store it."""
-        limit = self._cache_profiles
-        if limit is None or len(self._cache) <= limit:
-            return
-        for user_id in list(self._cache):
-            if len(self._cache) <= limit:
-                return
-            if user_id not in step.changed:
-                del self._cache[user_id]
+        if not profile.delivery.seq and not self._profiles.drop(profile.user_id):
+            step.changed.pop(profile.user_id, None)

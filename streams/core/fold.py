@@ -11,43 +11,20 @@ from typing import Final
 
 from streams.core.events import DAY_MS, HOUR_MS, MINUTE_MS, Event, Kind
 from streams.core.features import packed, vector
-from streams.core.hashing import mixed, stable_hash
-from streams.core.lifecycle import evaluate, next_change, note_rhythm, revalue
+from streams.core.hashing import stable_hash
+from streams.core.lifecycle import evaluate, next_change, revalue
 from streams.core.policy import Compiled
-from streams.core.state import (
-    AMOUNT,
-    CARTS,
-    CLICKED,
-    CLICKS,
-    DAY,
-    FAR,
-    IDS_HORIZON_MS,
-    MAX_IDS,
-    MAX_ORDERS,
-    MAX_PURCHASE_DAYS,
-    NO_TIME,
-    ORDERS,
-    SEARCHED,
-    SEARCHES,
-    Observation,
-    Order,
-    Stage,
-    State,
-)
-from streams.core.windows import add, roll, tile
+from streams.core.purchases import fold_purchase
+from streams.core.remembering import identity, interest, remember_id
+from streams.core.schedule import next_slot, sampled
+from streams.core.state import CARTS, CLICKED, CLICKS, FAR, SEARCHED, SEARCHES, Observation, Stage, State
+from streams.core.windows import add, roll
 
-WEEK_HOURS: Final = 168
-SAMPLE_ONE_IN: Final = 4
 SESSION_GAP_MS: Final = 30 * MINUTE_MS
 """Without a session_id a session ends after half an hour of silence."""
 _CART, _FAVOURITE, _SHARE, _REVIEW, _SEARCH_CLICK = 2, 3, 4, 5, 7
 _ENGAGING: Final = frozenset({_CART, _FAVOURITE, _SHARE, _REVIEW})
 _INTEREST: Final = {_CART: 3_000, _FAVOURITE: 2_000, _SEARCH_CLICK: 2_000}
-_BOUGHT: Final = 5_000
-_MAX_INTERESTS: Final = 12
-_HALF_LIFE_DAYS: Final = 30
-_DECAY: Final = tuple(round((1 << 32) * 0.5 ** (days / _HALF_LIFE_DAYS)) for days in range(10 * _HALF_LIFE_DAYS))
-"""What a weight keeps after so many days, in units of 2**-32: integers, so sums never depend on a rounding mode."""
 
 
 class Moment:
@@ -104,7 +81,7 @@ class Fold:
         opened = False
         recheck = state.since < 0
         if event.kind == Kind.PURCHASE:
-            bought, opened = self._purchase(state, event, ts, user_hash)
+            bought, opened = fold_purchase(state, event, self.policy, user_hash)
             if bought:
                 self._activity(state, event, ts)
             # A further line of a known order moves money and with it the tier, but no stage and no deadline, unless
@@ -147,7 +124,7 @@ class Fold:
         if state.first_seen < 0:
             state.first_seen = state.active_at = ts
         if event.kind == Kind.PURCHASE:
-            bought, _ = self._purchase(state, event, ts, user_hash)
+            bought, _ = fold_purchase(state, event, self.policy, user_hash)
             if bought:
                 self._seen(state, event.kind, ts)
         else:
@@ -212,96 +189,6 @@ class Fold:
         if event.category:
             interest(state, event.category, _INTEREST.get(action, 1_000), ts)
 
-    # -- purchases ---------------------------------------------------------------------------------------------------
-
-    def _purchase(self, state: State, event: Event, ts: int, user_hash: int) -> tuple[bool, bool]:
-        limit = self.policy.line_value
-        bought = False
-        gross = returned = 0
-        for line in event.lines:
-            value = 0 if line.price is None else line.price * line.quantity
-            if value > limit or value < -limit:
-                value = 0
-            if line.quantity > 0:
-                bought = True
-                state.lines += 1
-                gross += value
-                if line.category:
-                    interest(state, line.category, _BOUGHT, ts)
-            else:
-                returned -= value
-        opened = self._order(state, event, ts, gross, user_hash) if bought else False
-        net = gross - returned
-        if net:
-            add(state, ts, AMOUNT, net)
-            state.amount += net
-        if returned or (event.lines and not bought):
-            state.refunds += 1
-            state.refunded += returned
-            if event.refund_of is not None:
-                self._take_back(state, stable_hash(f"o:{event.refund_of}"), returned)
-        return bought, opened
-
-    def _order(self, state: State, event: Event, ts: int, gross: int, user_hash: int) -> bool:
-        for observation in state.pending:
-            if observation.as_of < ts <= observation.due:
-                observation.returned = True
-        state.score_until = max(state.score_until, ts + self.policy.scores_stop_ms)
-        key = stable_hash(event.order_key)
-        for order in reversed(state.recent_orders):
-            if order.key == key:
-                order.amount += gross
-                if ts > order.ts:
-                    state.recent_orders.remove(order)
-                    order.ts = ts
-                    insert_order(state, order)
-                    state.last_order = max(state.last_order, ts)
-                return False
-        insert_order(state, Order(key, ts, gross, ts))
-        state.orders += 1
-        add(state, ts, ORDERS, 1)
-        if state.first_order < 0 or ts < state.first_order:
-            state.first_order = ts
-        state.last_order = max(state.last_order, ts)
-        note_purchase_day(state, ts // DAY_MS)
-        if state.score_at == FAR:
-            # A slot at this very instant counts: the score is taken after the events of its instant.
-            state.score_at = next_slot(state.through - 1, user_hash)
-        return True
-
-    def _take_back(self, state: State, key: int, returned: int) -> None:
-        """A full refund that names its order undoes the order; a partial one only lowers its money."""
-        order = next((one for one in state.recent_orders if one.key == key), None)
-        if order is None:
-            return
-        whole = order.amount
-        order.amount -= returned
-        if whole <= 0 or order.amount > 0:
-            return
-        state.recent_orders.remove(order)
-        state.orders -= 1
-        day = order.opened // DAY_MS
-        if day > state.through // DAY_MS - 365:
-            tile(state.days, day)[ORDERS] -= 1
-            state.orders_365d -= 1
-        hour = order.opened // HOUR_MS
-        for row in state.hours:
-            if row[DAY] == hour and row[ORDERS]:
-                row[ORDERS] -= 1
-        if day in state.purchase_days and all(other.opened // DAY_MS != day for other in state.recent_orders):
-            state.purchase_days.remove(day)
-            state.purchase_days_total -= 1
-            note_rhythm(state)
-        if state.recent_orders:
-            state.last_order = state.recent_orders[-1].ts
-            if len(state.recent_orders) == state.orders:
-                state.first_order = min(other.opened for other in state.recent_orders)
-        if not state.orders:
-            state.last_order = NO_TIME
-            state.first_order = NO_TIME
-            state.score_at = FAR
-            state.engaged = True
-
     # -- deadlines ---------------------------------------------------------------------------------------------------
 
     def advance(self, state: State, through: int, user_hash: int, told: Callable[[Moment], None] | None = None) -> None:
@@ -321,8 +208,8 @@ class Fold:
         scheduled = at == state.score_at
         features: list[float] | None = None
         if scheduled:
-            sampled = mixed(user_hash, at // HOUR_MS) % SAMPLE_ONE_IN == 0
-            if serving or sampled:
+            learned = sampled(user_hash, at)
+            if serving or learned:
                 features = vector(state, at, self.policy)
             state.pending.append(
                 Observation(
@@ -331,7 +218,7 @@ class Fold:
                     False,
                     state.stage,
                     state.tier,
-                    packed(features) if sampled and features is not None else None,
+                    packed(features) if learned and features is not None else None,
                 )
             )
         self.plan(state, at, user_hash)
@@ -353,68 +240,3 @@ def forget(state: State, at: int) -> None:
     fresh = State(through=at, fired=at, pending=[observation for observation in state.pending if observation.due <= at])
     for name in State.__struct_fields__:
         setattr(state, name, getattr(fresh, name))
-
-
-def next_slot(after: int, user_hash: int) -> int:
-    """The user's next weekly score after an instant: a whole hour of the week, by hash."""
-    hour = after // HOUR_MS + 1
-    return (hour + (user_hash - hour) % WEEK_HOURS) * HOUR_MS
-
-
-def identity(event: Event) -> int:
-    """What an event_id is remembered by: inputs number their records each on their own."""
-    return stable_hash(event.id) ^ event.kind
-
-
-def remember_id(state: State, hashed: int, ts: int) -> None:
-    """Keep an event_id for a day, among the newest 32."""
-    ids = state.ids
-    oldest = state.through - IDS_HORIZON_MS
-    if ts >= oldest:
-        ids[hashed] = ts
-    while ids and (len(ids) > MAX_IDS or ids[next(iter(ids))] < oldest):
-        del ids[next(iter(ids))]
-
-
-def insert_order(state: State, order: Order) -> None:
-    """Keep the newest 32 orders, oldest first."""
-    orders = state.recent_orders
-    at = len(orders)
-    while at and orders[at - 1].ts > order.ts:
-        at -= 1
-    orders.insert(at, order)
-    if len(orders) > MAX_ORDERS:
-        orders.pop(0)
-
-
-def note_purchase_day(state: State, day: int) -> None:
-    """Keep the last 13 distinct purchase days (12 gaps), oldest first."""
-    days = state.purchase_days
-    if days and day == days[-1]:
-        return
-    if day in days:
-        return
-    state.purchase_days_total += 1
-    at = len(days)
-    while at and days[at - 1] > day:
-        at -= 1
-    days.insert(at, day)
-    if len(days) > MAX_PURCHASE_DAYS:
-        days.pop(0)
-    note_rhythm(state)
-
-
-def interest(state: State, category: str, weight: int, ts: int) -> None:
-    """Add to a decayed interest; once a day all fade by a half-life of 30 days and the weakest go."""
-    day = ts // DAY_MS
-    passed = day - state.interests_day
-    if passed > 0:
-        kept = _DECAY[passed] if passed < len(_DECAY) else 0
-        faded = [(name, value * kept >> 32) for name, value in state.interests.items()]
-        if len(faded) > _MAX_INTERESTS:
-            strongest = sorted(faded, key=lambda pair: (-pair[1], pair[0]))[:_MAX_INTERESTS]
-            names = {name for name, _ in strongest}
-            faded = [pair for pair in faded if pair[0] in names]
-        state.interests = {name: value for name, value in faded if value}
-        state.interests_day = day
-    state.interests[category] = state.interests.get(category, 0) + weight

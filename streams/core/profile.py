@@ -18,8 +18,9 @@ import msgspec
 
 from streams.core.errors import StateError
 from streams.core.events import Event, Kind
-from streams.core.fold import Fold, Moment, identity
+from streams.core.fold import Fold, Moment
 from streams.core.hashing import stable_hash
+from streams.core.remembering import identity
 from streams.core.state import FAR, MAX_IDS, NO_TIME, Observation, State, decode_state, encode_state
 
 SCHEMA: Final = 1

@@ -1,0 +1,31 @@
+"""Labels: what a scheduled score turns into once the watermark has passed its horizon."""
+
+from __future__ import annotations
+
+from streams.core.decisions import tier_name
+from streams.core.hashing import output_id
+from streams.core.ports import Example
+from streams.core.profile import Profile, Served
+from streams.core.state import STAGE_NAMES, Observation
+
+
+def labelled(profile: Profile, observation: Observation, served: Served) -> Example:
+    """The training example of an observation whose label is decided.
+
+    Churned means: no accepted line with a positive quantity in (as_of, as_of + H]. The example says what was served,
+    so the scorecard judges the score as consumers saw it; its features are those of the settled state as of the score.
+    """
+    return Example(
+        id=output_id(profile.user_id, "example", str(observation.as_of)),
+        user_id=profile.user_id,
+        user_hash=profile.user_hash,
+        as_of_ms=observation.as_of,
+        label_ms=observation.due,
+        churned=not observation.returned,
+        probability=served.probability,
+        model_version=served.version,
+        cold_start=served.cold_start,
+        stage=STAGE_NAMES[observation.stage],
+        tier=tier_name(observation.tier),
+        features=observation.features,
+    )
