@@ -87,7 +87,8 @@ class PartitionEngine:
         self._maturity = DeadlineQueue()
         self._profiles = ProfileCache(store, self._fold, cache_profiles)
         self._redelivered = redelivered
-        self._unpolicied: set[str] = set()
+        self._unpolicied: dict[str, int] = {}
+        """Users decided by another policy, and the stage they are counted in."""
 
     # -- what goes in ------------------------------------------------------------------------------------------------
 
@@ -142,7 +143,7 @@ class PartitionEngine:
         header = read_header(value)
         self.stages[STAGE_NAMES[header.stage]] += 1
         if header.policy != self.policy.fingerprint:
-            self._unpolicied.add(user_id)
+            self._unpolicied[user_id] = header.stage
             self._silence.file(user_id, NO_TIME)
         else:
             self._silence.file(user_id, header.silence_at)
@@ -414,8 +415,7 @@ class PartitionEngine:
 
     def _new_policy(self, profile: Profile, model: ChurnScorer, step: Step) -> None:
         """Bring a profile of another policy over; only what is different now is told."""
-        self._unpolicied.discard(profile.user_id)
-        before = profile.view.stage
+        before = self._unpolicied.pop(profile.user_id)
         fold = self._fold
         state = decode_state(profile.settled)
         if state.since >= 0:

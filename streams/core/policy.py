@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from itertools import pairwise
+from math import isfinite
 from typing import Any, Final
 
 import msgspec
@@ -222,6 +223,10 @@ def _check(policy: Policy, source: str) -> None:
             "limits.scores_stop_days must be at least 400 and below forget_days",
         ),
     )
+    for section in (policy.gap, stages, rfm, tiers, bands, limits):
+        for name, value in msgspec.structs.asdict(section).items():
+            if not all(isfinite(number) for number in (value if isinstance(value, tuple) else (value,))):
+                raise PolicyError(f"{source}: {name} must be a finite number.", "Mend it and start again.")
     for holds, rule in rules:
         if not holds:
             raise PolicyError(f"{source}: {rule}.", "Mend it and start again.")
