@@ -198,7 +198,7 @@ class Past:
 
     @property
     def interests(self) -> dict[str, int]:
-        """Liking per category, fading by half in 30 days, at the days on which anything was liked."""
+        """Liking per category, fading by half in 30 days, at the days on which anything was liked; then 12 go on."""
         weights: dict[str, int] = {}
         today = 0
         for event in self.events:
@@ -210,8 +210,10 @@ class Past:
                     continue
                 passed, today = event.ts // DAY_MS - today, event.ts // DAY_MS
                 kept = round(2**32 * 0.5 ** (passed / 30)) if passed < 300 else 0
-                weights = {name: value * kept // 2**32 for name, value in weights.items()} if passed else weights
-                weights = {name: value for name, value in weights.items() if value}
+                if passed:
+                    faded = {name: value * kept // 2**32 for name, value in weights.items()}
+                    strongest = sorted(faded, key=lambda name: (-faded[name], name))[:12]
+                    weights = {name: value for name, value in faded.items() if value and name in strongest}
                 weights[category] = weights.get(category, 0) + weight
         return weights
 
