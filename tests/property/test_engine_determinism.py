@@ -173,6 +173,7 @@ def test_what_comes_after_an_instant_changes_nothing_told_until_then(both: Both,
     one.feed(known)
     one.advance(t)
     other.feed(events)
+    other.advance(events[-1].ts)
     assert one.outputs == [output for output in other.outputs if output.as_of_ms <= t]
 
 
