@@ -28,13 +28,17 @@ _INTEREST: Final = {_CART: 3_000, _FAVOURITE: 2_000, _SEARCH_CLICK: 2_000}
 
 
 class Moment:
-    """What a deadline did: the instant, the rule of the stage, the scheduled score if it was one, the end if it was."""
+    """What a deadline did: the instant, the rule of the stage, the scheduled score if it was one, the end if it was.
 
-    __slots__ = ("at", "ended", "features", "rule", "scheduled")
+    ``state`` is as of ``at`` only while the moment is being told; ``features`` are there if they were needed anyway.
+    """
+
+    __slots__ = ("at", "ended", "features", "rule", "scheduled", "state")
 
     def __init__(
-        self, at: int, rule: str, scheduled: bool, features: list[float] | None, *, ended: bool = False
+        self, state: State, at: int, rule: str, scheduled: bool, features: list[float] | None, *, ended: bool = False
     ) -> None:
+        self.state = state
         self.at = at
         self.rule = rule
         self.scheduled = scheduled
@@ -194,35 +198,26 @@ class Fold:
     def advance(self, state: State, through: int, user_hash: int, told: Callable[[Moment], None] | None = None) -> None:
         """Fire every deadline at or before ``through``, in order; ``told`` hears of each one."""
         while state.next_at <= through:
-            moment = self._fire(state, state.next_at, user_hash, told is not None)
+            moment = self._fire(state, state.next_at, user_hash)
             if told is not None:
                 told(moment)
 
-    def _fire(self, state: State, at: int, user_hash: int, serving: bool) -> Moment:
+    def _fire(self, state: State, at: int, user_hash: int) -> Moment:
         if at >= state.heard_at + self.policy.forget_ms:
             forget(state, at)
-            return Moment(at, "silent for too long", False, None, ended=True)
+            return Moment(state, at, "silent for too long", False, None, ended=True)
         state.through = state.fired = at
         roll(state, at)
         rule = evaluate(state, at, self.policy)
         scheduled = at == state.score_at
         features: list[float] | None = None
         if scheduled:
-            learned = sampled(user_hash, at)
-            if serving or learned:
+            if sampled(user_hash, at):
                 features = vector(state, at, self.policy)
-            state.pending.append(
-                Observation(
-                    at,
-                    at + self.horizon_ms,
-                    False,
-                    state.stage,
-                    state.tier,
-                    packed(features) if learned and features is not None else None,
-                )
-            )
+            kept = None if features is None else packed(features)
+            state.pending.append(Observation(at, at + self.horizon_ms, False, state.stage, state.tier, kept))
         self.plan(state, at, user_hash)
-        return Moment(at, rule, scheduled, features)
+        return Moment(state, at, rule, scheduled, features)
 
     def plan(self, state: State, after: int, user_hash: int) -> None:
         """Say at which instant after ``after`` silence next changes something."""

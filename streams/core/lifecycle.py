@@ -46,11 +46,14 @@ def note_rhythm(state: State) -> None:
 
 def silence_limits(state: State, policy: Compiled) -> SilenceLimits:
     """2 G (at least 7 d) and 4 G (at least 21 d) after the last order, as the policy has them."""
-    gap = usual_gap_ms(state, policy)
-    return SilenceLimits(
-        state.last_order + max(round(policy.at_risk_gaps * gap), policy.at_risk_floor_ms),
-        state.last_order + max(round(policy.churned_gaps * gap), policy.churned_floor_ms),
-    )
+    spans = policy.silence_spans.get(state.half_gap)
+    if spans is None:
+        gap = usual_gap_ms(state, policy)
+        spans = policy.silence_spans[state.half_gap] = (
+            max(round(policy.at_risk_gaps * gap), policy.at_risk_floor_ms),
+            max(round(policy.churned_gaps * gap), policy.churned_floor_ms),
+        )
+    return SilenceLimits(state.last_order + spans[0], state.last_order + spans[1])
 
 
 def _loyal(state: State, instant: int, policy: Compiled) -> bool:

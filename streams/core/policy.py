@@ -124,6 +124,7 @@ class Compiled:
         "recency_ms",
         "scores_stop_ms",
         "shop_gap_ms",
+        "silence_spans",
         "tier_points",
         "version",
     )
@@ -132,6 +133,8 @@ class Compiled:
         self.policy = policy
         self.version = policy.version
         self.fingerprint = policy.fingerprint
+        self.silence_spans: dict[int, tuple[int, int]] = {}
+        """Silence until at risk and until churned, by half gap, as they are first asked for."""
         self.shop_gap_ms = round(policy.gap.shop_days * DAY_MS)
         stages = policy.stages
         self.at_risk_gaps = stages.at_risk_gaps

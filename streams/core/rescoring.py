@@ -54,9 +54,10 @@ class Rescoring:
         if moment.ended:
             self.last = None
             self._note((moment.at, AFTER_EVENTS, ""), -1)
-        elif moment.scheduled and moment.features is not None:
-            self._score((moment.at, AFTER_EVENTS, ""), moment.at, moment.features)
-            self.scheduled.append(Rescored(moment.at, moment.features, self.band))
+        elif moment.scheduled:
+            features = moment.features or vector(moment.state, moment.at, self._policy)
+            self._score((moment.at, AFTER_EVENTS, ""), moment.at, features)
+            self.scheduled.append(Rescored(moment.at, features, self.band))
 
     def ordered(self, state: State, event: Event) -> None:
         """An event of the view has opened an order."""
