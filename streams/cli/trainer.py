@@ -13,6 +13,7 @@ def register(app: typer.Typer) -> None:
         "trainer",
         epilog=examples(
             ("one for all workers", "ebbtide trainer"),
+            ("beside a worker on the same machine", "EBBTIDE_HTTP_PORT=6067 ebbtide trainer"),
             ("a small shop needs no process of its own", "ebbtide worker --trainer"),
             more="One trainer is enough; a second one writes the same models once more, which does no harm.",
         ),

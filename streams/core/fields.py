@@ -118,10 +118,11 @@ def name_of(value: object) -> str:
         return "null"
     if isinstance(value, bool):
         return "true or false"
+    if isinstance(value, int):
+        return "a large integer" if abs(value) > 2**53 else "an integer"
     return {
         "dict": "an object",
         "list": "a list",
         "str": "text",
-        "int": "a large integer",
         "float": "a decimal number",
     }.get(type(value).__name__, f"a {type(value).__name__}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -53,6 +54,8 @@ class Metering(Observer):
         self._learned = 0
         self._dropped: dict[str, int] = {}
         self._newest_ms = 0
+        for metric, _ in JUDGED:
+            metrics.set(metric, math.nan)  # a worker without the trainer never knows; 0 would read as "worst"
 
     def read(self, topic: str, records: int) -> None:
         self._metrics.add(catalogue.RECORDS_READ, records, topic)

@@ -9,6 +9,7 @@ from typing import IO, Final
 
 from streams import codec
 from streams.core.errors import InputFileError
+from streams.core.fields import name_of
 from streams.core.instants import parse_instant
 from streams.replay.compression import decompressed, told
 from streams.replay.records import (
@@ -87,7 +88,7 @@ class JsonLog:
         except codec.CodecError as error:
             return RawRecord(row, None, None, line.rstrip(b"\r\n"), Fault("not_json", str(error)))
         if type(raw) is not dict:
-            fault = Fault("not_an_object", f"a record must be a JSON object, this is a {type(raw).__name__}")
+            fault = Fault("not_an_object", f"a record must be a JSON object, this is {name_of(raw)}")
             return RawRecord(row, None, None, line.rstrip(b"\r\n"), fault)
         event_type = raw.get("event_type")
         kind = KINDS.get(event_type) if type(event_type) is str else None

@@ -62,8 +62,8 @@ def test_compose_and_make_kafka_run_the_same_kafka() -> None:
     assert re.findall(r"<kafka.version>(.*?)</kafka.version>", text("deploy/kafka/pom.xml")) == in_compose
 
 
-def test_prometheus_scrapes_the_workers_of_compose() -> None:
+def test_prometheus_scrapes_the_workers_and_the_trainer_of_compose() -> None:
     targets = re.findall(r"([\w-]+):6066", text("deploy/prometheus.yml"))
     assert targets == re.findall(
-        r"^  (worker-\d+):$", text("docker-compose.yml").partition("\nvolumes:")[0], re.MULTILINE
+        r"^  (worker-\d+|trainer):$", text("docker-compose.yml").partition("\nvolumes:")[0], re.MULTILINE
     )

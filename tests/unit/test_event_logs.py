@@ -132,6 +132,7 @@ def test_a_line_that_is_no_object_is_a_row_with_its_bytes(tmp_path: Path) -> Non
     assert record.raw == b"[1]"
     assert record.fault is not None
     assert record.fault.reason == "not_an_object"
+    assert record.fault.message.endswith("this is a list")
 
 
 def test_blank_lines_are_no_rows_but_are_numbered(tmp_path: Path) -> None:
