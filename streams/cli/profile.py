@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streams.cli.terminal import examples, is_terminal, say, settings_here, stdout, table
+from streams.cli.terminal import examples, is_terminal, printable, say, settings_here, stdout, table
 
 if TYPE_CHECKING:
     from streams.replay.portraits import Known
@@ -53,7 +53,12 @@ def profile(
 
 def _show(known: Known) -> None:
     body = known.portrait
-    headline = f"{body['user_id']}: {_words(body['lifecycle']['stage'])} since {_day(body['lifecycle']['since'])}"
+    user, stage, since = (
+        printable(body["user_id"]),
+        _words(body["lifecycle"]["stage"]),
+        _day(body["lifecycle"]["since"]),
+    )
+    headline = f"{user}: {stage} since {since}"
     if is_terminal():
         from rich.panel import Panel
         from rich.table import Table
@@ -123,7 +128,7 @@ def _show_risk(risk: dict[str, Any]) -> None:
     told = _risk(risk["probability"], risk["band"], risk["as_of"])
     say(f"last risk: {told}, over {risk['horizon_days']} days, model {risk['model']['version'] or '-'}")
     for reason in risk["reasons"]:
-        say(f"  + {reason['text']}")
+        say(f"  + {printable(reason['text'])}")
 
 
 def _risk(probability: float | None, band: str | None, as_of: str) -> str:

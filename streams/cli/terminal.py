@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +35,15 @@ def stderr() -> Console:
     return Console(file=sys.stderr, highlight=False, soft_wrap=not sys.stderr.isatty())
 
 
+def printable(text: str) -> str:
+    """Text from a log, safe to show: control characters, which could steer the terminal, as escapes.
+
+    >>> print(printable("a" + chr(27) + "[31m"))
+    a\\x1b[31m
+    """
+    return "".join(repr(one)[1:-1] if unicodedata.category(one) == "Cc" else one for one in text)
+
+
 def say(text: str = "") -> None:
     """One line of the result, as it is (no markup)."""
     print(text, file=sys.stdout)
@@ -46,7 +56,7 @@ def note(text: str) -> None:
 
 def complain(text: str, label: str = "error: ") -> None:
     """One line on standard error, whatever line breaks the text has."""
-    line = " ".join(text.split())
+    line = printable(" ".join(text.split()))
     if sys.stderr.isatty():
         stderr().print(f"[bold red]{label}[/]", end="")
     else:
@@ -59,7 +69,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str =
 
     None shows as nothing; numbers stand on the right.
     """
-    found = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    found = [["" if cell is None else printable(str(cell)) for cell in row] for row in rows]
     kinds = [list(column) for column in zip(*found, strict=True)] or [[] for _ in columns]
     right = [bool(column) and all(_is_number(cell) for cell in column if cell) for column in kinds]
     if is_terminal():

@@ -182,3 +182,8 @@ def test_a_progress_bar_is_silent_when_piped(capsys: pytest.CaptureFixture[str])
     with terminal.progress() as bar:
         bar.advance(bar.add_task("file", total=10), 5)
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_table_shows_control_characters_of_a_log_as_escapes(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.table(("name",), [("\x1b[31m用户\n",)])
+    assert capsys.readouterr().out.splitlines()[1] == "\\x1b[31m用户\\n"
