@@ -286,7 +286,7 @@ class Decider:
         if probability is not None:
             delivery.probability = probability
         if band != previous:
-            self._band(profile, cause, at, band, outputs, facts)
+            self.banded(profile, cause, at, band, outputs, facts)
 
     def rebanded(self, profile: Profile, cause: Cause, at: int, outputs: list[Output], facts: Facts) -> None:
         """Tell the band that the last probability means under a new policy, if it is another one."""
@@ -296,9 +296,10 @@ class Decider:
         band = band_of(delivery.probability, delivery.band, self.policy)
         if band != delivery.band:
             delivery.settled_band, delivery.bands = band, []
-            self._band(profile, cause, at, band, outputs, facts)
+            self.banded(profile, cause, at, band, outputs, facts)
 
-    def _band(self, profile: Profile, cause: Cause, at: int, band: int, outputs: list[Output], facts: Facts) -> None:
+    def banded(self, profile: Profile, cause: Cause, at: int, band: int, outputs: list[Output], facts: Facts) -> None:
+        """Tell another band."""
         delivery = profile.delivery
         previous, delivery.band = delivery.band, band
         evidence = {

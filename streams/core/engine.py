@@ -306,14 +306,21 @@ class PartitionEngine:
                 profile, silence, missing.at, missing.features, model, outputs, facts, scheduled=True, band=missing.band
             )
         if view.since < 0:
-            profile.delivery = delivery.ended(served)
+            delivery = profile.delivery = delivery.ended(served)
+            delivery.band = rescoring.band
         corrected = delivery.band != rescoring.band
-        if view.orders and (money or corrected):
-            last_at, features = at, None
-            if rescoring.last is not None:
-                last_at, features = rescoring.last.at, rescoring.last.features
-            walked = rescoring.band if corrected or features is not None else None
-            decider.score(profile, cause, last_at, features, model, outputs, facts, scheduled=False, band=walked)
+        last = rescoring.last
+        if last is not None and (corrected or (money and view.orders)):
+            decider.score(
+                profile, cause, last.at, last.features, model, outputs, facts, scheduled=False, band=rescoring.band
+            )
+        elif view.orders and (corrected or money):
+            walked = rescoring.band if corrected else None
+            decider.score(profile, cause, at, None, model, outputs, facts, scheduled=False, band=walked)
+        elif corrected:
+            # Whose orders were all taken back has no probability; the band goes back to what the log says.
+            delivery.probability = None
+            decider.banded(profile, cause, at, rescoring.band, outputs, facts)
 
     def _unserve(self, profile: Profile, facts: Facts) -> None:
         """Let go of served scores whose observation is gone from the view."""
