@@ -70,7 +70,7 @@ def test_any_split_into_slices_gives_the_same_outputs_and_profiles(both: Both, d
     other = ran(arrived, DAY_MS, slices=data.draw(splits(len(arrived))))
     assert bodies(other) == bodies(one)
     assert other.examples == one.examples
-    assert other.store == one.store
+    assert other.profiles() == one.profiles()
     assert other.facts == one.facts
     assert other.engine.stages == one.engine.stages
 
