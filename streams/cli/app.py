@@ -21,7 +21,7 @@ from typing import Annotated, Final, NoReturn
 
 import typer
 
-from streams.cli.terminal import complain, examples, is_terminal, say
+from streams.cli.terminal import complain, examples, is_terminal, note, say
 from streams.core.errors import EbbtideError
 
 COMMANDS: Final = (
@@ -107,7 +107,9 @@ def _run(arguments: list[str]) -> int:
 def _misused(error: typer.TyperException) -> int:
     context = getattr(error, "ctx", None)
     message = error.format_message().strip()
-    if message:
+    if message.startswith("Usage:"):
+        note(message)  # a group without its command: what it offers
+    elif message:
         path = context.command_path if context else "ebbtide"
         complain(f"{message if message[-1] in '.?!' else message + '.'} See: {path} --help")
     return error.exit_code

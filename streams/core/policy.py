@@ -201,6 +201,7 @@ def parse_policy(text: str, source: str) -> Policy:
 def _check(policy: Policy, source: str) -> None:
     stages, rfm, tiers, bands, limits = policy.stages, policy.rfm, policy.value_tiers, policy.risk_bands, policy.limits
     rules = (
+        (bool(policy.version.strip()), "version must not be empty"),
         (policy.gap.shop_days > 0, "gap.shop_days must be above 0"),
         (0 < stages.at_risk_gaps < stages.churned_gaps, "stages.at_risk_gaps must be above 0, below churned_gaps"),
         (

@@ -29,5 +29,6 @@ def read_policy(path: Path | None) -> Policy:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise PolicyError(f"{path} cannot be read: {error}.", "Give a TOML file; see `ebbtide policy show`.") from error
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise PolicyError(f"{path} cannot be read: {why}.", "Give a TOML file; see `ebbtide policy show`.") from error
     return parse_policy(text, str(path))

@@ -187,3 +187,10 @@ def test_a_progress_bar_is_silent_when_piped(capsys: pytest.CaptureFixture[str])
 def test_a_table_shows_control_characters_of_a_log_as_escapes(capsys: pytest.CaptureFixture[str]) -> None:
     terminal.table(("name",), [("\x1b[31m用户\n",)])
     assert capsys.readouterr().out.splitlines()[1] == "\\x1b[31m用户\\n"
+
+
+def test_a_group_without_its_command_shows_what_it_offers(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["policy"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("Usage: ebbtide policy")
+    assert len(lines) > 5
