@@ -47,7 +47,7 @@ def worker(
     """Read clicks, searches and purchases from Kafka, keep every user's portrait, and tell who changes.
 
     Missing topics are created. The state is kept in Kafka's changelog topic, with a copy on disk that makes starts
-    quick; a worker that is killed repeats nothing and loses nothing.
+    quick. A worker that is killed loses nothing, and an output it repeats has the id of the first.
     """
     from streams.cli.instants import instant
     from streams.cli.terminal import settings_here
