@@ -8,8 +8,8 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ebbtide-ready
 PORT   ?= 9092
 TESTS  ?= tests
-# One more than cores: many tests wait for brokers, sessions and processes.
-PROCESSES ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
+# Two a core: many tests wait for brokers, sessions and processes.
+PROCESSES ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 
 .PHONY: help setup demo test lint format docs kafka lock
 
@@ -31,7 +31,7 @@ demo: setup ## a simulated shop, live in this terminal, for about a minute
 	@$(BIN)/ebbtide demo
 
 test: setup ## every test, against the embedded broker, and Apache Kafka where Java 17 and Maven are found
-	$(BIN)/pytest --numprocesses=$(PROCESSES) --dist=loadgroup $(TESTS)
+	$(BIN)/pytest --numprocesses=$(PROCESSES) --dist=loadfile --no-loadscope-reorder $(TESTS)
 
 lint: setup ## ruff, mypy --strict and the import arrows
 	$(BIN)/ruff check .
