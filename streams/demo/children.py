@@ -8,10 +8,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from streams.child_process import end_with_parent
 from streams.core.errors import ChildError
+
+ENDED_BY_SIGTERM: Final = (-signal.SIGTERM, 128 + signal.SIGTERM)
+"""How a process ends that had no handler yet, and one whose command line has a plain one."""
 
 
 class Child:
@@ -42,6 +45,7 @@ class Child:
         self._environ = dict(environ)
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
+        self._asked = False
 
     @property
     def pid(self) -> int | None:
@@ -63,7 +67,7 @@ class Child:
             )
 
     def ended(self) -> bool:
-        """Whether it has ended well.
+        """Whether it has ended well; one that was asked to stop may have been too young to hear it in order.
 
         Raises
         ------
@@ -73,7 +77,7 @@ class Child:
         code = None if self._process is None else self._process.poll()
         if code is None:
             return False
-        if code != 0:
+        if code != 0 and not (self._asked and code in ENDED_BY_SIGTERM):
             hint = "The end of its log is above." if self.last_words(1) else "It logged nothing."
             raise ChildError(f"{self.name.capitalize()} ended before its time, with code {code}.", hint)
         return True
@@ -81,6 +85,7 @@ class Child:
     def ask_to_stop(self) -> None:
         """SIGTERM: finish what is begun. Does nothing where it does not run."""
         if self._process is not None and self._process.poll() is None:
+            self._asked = True
             self._process.terminate()
 
     def kill(self) -> None:

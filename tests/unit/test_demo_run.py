@@ -52,6 +52,27 @@ def test_a_child_that_fails_raises_with_its_code(tmp_path: Path) -> None:
             wait_for_end(started)
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import time; time.sleep(60)",
+        "import os, signal\nsignal.signal(15, lambda *_: os._exit(143)); import time; time.sleep(60)",
+    ],
+)
+def test_a_child_that_was_asked_to_stop_may_end_by_the_request(tmp_path: Path, code: str) -> None:
+    with child(tmp_path, code) as started:
+        started.start()
+        started.ask_to_stop()
+        assert wait_for_end(started)
+
+
+def test_a_child_that_is_terminated_by_another_has_failed(tmp_path: Path) -> None:
+    with child(tmp_path, "import os; os.kill(os.getpid(), 15)") as started:
+        started.start()
+        with pytest.raises(ChildError, match="before its time, with code -15"):
+            wait_for_end(started)
+
+
 def test_the_last_words_of_a_child_are_the_end_of_its_log(tmp_path: Path) -> None:
     with child(tmp_path, "print('one'); print('two'); print('three')") as started:
         started.start()
