@@ -148,17 +148,27 @@ class ServerProcess:
             return
         if process.poll() is None:
             process.terminate()
+            process.send_signal(signal.SIGCONT)  # frozen, it could not obey
         try:
             process.wait(self._stop_within_s)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
 
+    def kill(self) -> None:
+        """End it at once, without asking. Does nothing where it does not run."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self._started().send_signal(number)
+
     def wait(self) -> int:
         """Wait until it ends by itself; its exit code."""
-        if self._process is None:
-            raise RuntimeError(f"{self.name} was not started")
-        return self._process.wait()
+        return self._started().wait()
 
     def last_words(self, lines: int = 5) -> str:
         """The end of its log."""
@@ -174,6 +184,11 @@ class ServerProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise RuntimeError(f"{self.name} was not started")
+        return self._process
 
     def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + self._ready_within_s

@@ -119,14 +119,17 @@ class ApacheKafka:
 
     def __init__(self, folder: Path, port: int = 0, heap: str = "1g") -> None:
         self.folder = folder.resolve()
-        self._wanted = port
+        self._port = port
+        self._controller_port = 0
         self._heap = heap
         self._server: ServerProcess | None = None
 
     @property
     def brokers(self) -> str:
-        """What ``EBBTIDE_BROKERS`` must be to reach it."""
-        return f"{LOOPBACK}:{self._running().port}"
+        """What ``EBBTIDE_BROKERS`` must be to reach it. The same once started, however often it is stopped."""
+        if not self._port:
+            raise RuntimeError("Apache Kafka was never started")
+        return f"{LOOPBACK}:{self._port}"
 
     @property
     def pid(self) -> int | None:
@@ -134,13 +137,18 @@ class ApacheKafka:
         return self._server.pid if self._server else None
 
     def start(self) -> None:
-        """Format the storage where it is new, start, and return once it answers."""
+        """Format the storage where it is new, start, and return once it answers.
+
+        After :meth:`stop` or :meth:`kill` it comes back on the same ports, with the same topics.
+        """
         program, classpath = java(), f"{jars()}/*"
-        port = self._wanted or free_port()
+        port = self._port or free_port()
+        self._controller_port = self._controller_port or free_port()
         properties, data = self.folder / "server.properties", self.folder / "data"
         self.folder.mkdir(parents=True, exist_ok=True)
         template = string.Template((HERE / "server.properties.template").read_text(encoding="utf-8"))
-        properties.write_text(template.substitute(port=port, controller_port=free_port(), data=data), encoding="utf-8")
+        given = {"port": port, "controller_port": self._controller_port, "data": data}
+        properties.write_text(template.substitute(given), encoding="utf-8")
         if not (data / "meta.properties").exists():
             self._format(program, classpath, properties)
         command = [program, "-Xms256m", f"-Xmx{self._heap}", "-Dlog4j2.level=warn", "-cp", classpath]
@@ -155,7 +163,7 @@ class ApacheKafka:
             stop_within_s=30.0,
         )
         server.start()
-        self._server = server
+        self._server, self._port = server, port
         try:
             wait_for_broker(self.brokers, timeout_s=60.0)  # the port opens before the broker serves
         except BaseException:
@@ -167,6 +175,20 @@ class ApacheKafka:
         if self._server is not None:
             self._server.stop()
             self._server = None
+
+    def kill(self) -> None:
+        """End it at once, as a power cut does. Does nothing where it does not run."""
+        if self._server is not None:
+            self._server.kill()
+            self._server = None
+
+    def freeze(self) -> None:
+        """Let it answer nothing more, while its connections stay open (SIGSTOP)."""
+        self._running().send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on after :meth:`freeze` (SIGCONT)."""
+        self._running().send_signal(signal.SIGCONT)
 
     def wait(self) -> int:
         """Wait until it ends by itself; its exit code."""

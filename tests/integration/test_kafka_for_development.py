@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy.kafka.run import java, main, maven
+from deploy.kafka.run import ApacheKafka, java, main, maven
 from streams.child_process import LOOPBACK, free_port, port_is_taken
 from streams.core.errors import BrokerError
-from streams.provisioning import ensure_topics, topic_ids
+from streams.provisioning import ensure_topics, topic_ids, wait_for_broker
 from streams.settings import Settings
 from tests.support.brokers import RunningBroker
 from tests.support.checkout import CHECKOUT
@@ -53,6 +53,25 @@ def test_it_stops_in_order_and_keeps_its_topics(apache_kafka: RunningBroker, tmp
     after = topic_ids(settings)
     assert ended(process, signal.SIGTERM) == 0
     assert after == before
+
+
+@pytest.mark.kafka
+@pytest.mark.xdist_group("kafka")
+def test_killed_and_frozen_it_comes_back_on_its_port_with_its_topics(mortal_kafka: ApacheKafka) -> None:
+    settings = Settings(brokers=mortal_kafka.brokers, partitions=2)
+    ensure_topics(settings)
+    before = topic_ids(settings)
+    mortal_kafka.kill()
+    assert mortal_kafka.pid is None
+    with pytest.raises(BrokerError, match="No Kafka broker answered"):
+        wait_for_broker(settings.brokers, 0.2)
+    mortal_kafka.start()
+    assert mortal_kafka.brokers == settings.brokers
+    mortal_kafka.freeze()
+    with pytest.raises(BrokerError, match="No Kafka broker answered"):
+        wait_for_broker(settings.brokers, 0.2)
+    mortal_kafka.thaw()
+    assert topic_ids(settings) == before
 
 
 @pytest.mark.kafka

@@ -2,7 +2,7 @@
 
 A plugin of tests/conftest.py, so every test may ask for ``broker`` (parametrised: the test runs once on each), for
 ``embedded_broker`` or for ``apache_kafka``; ``broker_settings`` are settings for topics that nobody has used.
- ``EBBTIDE_TEST_KAFKA=1`` makes the absence of Apache Kafka a failure;
+``EBBTIDE_TEST_KAFKA=1`` makes the absence of Apache Kafka a failure;
 ``EBBTIDE_TEST_KAFKA=0`` leaves it out.
 """
 
@@ -59,7 +59,7 @@ def kafka_is_missing() -> str | None:
     return None
 
 
-def _start_kafka(folder: Path) -> Iterator[RunningBroker]:
+def _start_kafka(folder: Path) -> Iterator[ApacheKafka]:
     wanted = os.environ.get("EBBTIDE_TEST_KAFKA", "")
     if wanted == "0":
         pytest.skip("Apache Kafka is left out: EBBTIDE_TEST_KAFKA=0")
@@ -68,7 +68,7 @@ def _start_kafka(folder: Path) -> Iterator[RunningBroker]:
             pytest.fail(f"EBBTIDE_TEST_KAFKA={wanted}, but Apache Kafka cannot run here: {missing}")
         pytest.skip(f"not run on Apache Kafka: {missing}")
     with ApacheKafka(folder, heap="768m") as kafka:
-        yield RunningBroker(APACHE, kafka.brokers)
+        yield kafka
 
 
 @pytest.fixture(scope="session")
@@ -81,7 +81,14 @@ def embedded_broker() -> Iterator[RunningBroker]:
 @pytest.fixture(scope="session")
 def apache_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBroker]:
     """Apache Kafka, one for the session; skips with the reason where it cannot run."""
-    yield from _start_kafka(tmp_path_factory.mktemp("kafka"))
+    for kafka in _start_kafka(tmp_path_factory.mktemp("kafka")):
+        yield RunningBroker(APACHE, kafka.brokers)
+
+
+@pytest.fixture(scope="module")
+def mortal_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApacheKafka]:
+    """An Apache Kafka of the module's own, to be stopped, killed, frozen and started again on its port and data."""
+    yield from _start_kafka(tmp_path_factory.mktemp("mortal-kafka"))
 
 
 @pytest.fixture(
