@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from streams.codec import CodecError, decode
 from streams.core.alignment import Head, head_bound, next_by_log, next_by_wall
-from streams.core.cleaning import CleaningPolicy, clean, is_unknown_action
+from streams.core.cleaning import CleaningPolicy, is_unknown_action
 from streams.core.errors import TopicError
 from streams.core.events import Event, Position
 from streams.core.ports import Rejection
 from streams.live.record_batches import Fetched, Span
+from streams.raw_records import clean_record
 
 DECODE_AHEAD: Final = 256
 """Records decoded at a time."""
@@ -160,26 +160,8 @@ class InputBuffer:
             self._at = 0
 
     def _clean(self, record: Any) -> Event | Rejection:
-        value: bytes | None = record.value
         position = Position(self.topic, self.partition, record.offset)
-        if value is None:
-            return Rejection("not_json", "the record has no value", position)
-        if len(value) > self._policy.max_record_bytes:
-            return Rejection(
-                "oversized", f"{len(value)} bytes, at most {self._policy.max_record_bytes} are taken", position
-            )
-        try:
-            raw = decode(value)
-        except CodecError as error:
-            return Rejection("not_json", str(error), position)
-        cleaned = clean(
-            raw,
-            self.kind,
-            position=position,
-            record_id=f"{self.topic}-{self.partition}-{record.offset}",
-            published_ms=record.timestamp,
-            policy=self._policy,
-        )
+        cleaned, raw = clean_record(record.value, self.kind, position, record.timestamp, self._policy)
         if type(cleaned) is Event and is_unknown_action(cleaned, raw, self._policy):
             self._unknown_actions += 1
         return cleaned
