@@ -21,6 +21,8 @@ TEST_PREFIX: Final = "EBBTIDE_TEST_"
 """Variables that belong to the tests and are passed over."""
 
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+SECURITY_PROTOCOLS: Final = ("plaintext", "ssl", "sasl_plaintext", "sasl_ssl")
+SASL_MECHANISMS: Final = ("scram-sha-512", "scram-sha-256", "plain")
 _TOPIC_PART: Final = re.compile(r"[A-Za-z0-9._-]*")
 _BROKER: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:,/]+):([0-9]{1,5})")
 
@@ -37,6 +39,8 @@ class Rule:
     check: Callable[[Any], bool] = lambda value: True
     allowed: str = ""
     """What ``check`` lets pass, in words."""
+    secret: bool = False
+    """Never shown: not by ``repr``, not in an error."""
 
 
 def _brokers(value: str) -> bool:
@@ -60,7 +64,8 @@ _RETENTION: Final = "a number of days, or -1 to keep for ever"
 
 
 def _setting(default: Any, meaning: str, **limits: Any) -> Any:
-    return field(default=default, metadata={"rule": Rule(meaning, **limits)})
+    rule = Rule(meaning, **limits)
+    return field(default=default, repr=not rule.secret, metadata={"rule": rule})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,20 @@ class Settings:
         check=_brokers,
         allowed="host:port, several separated by commas",
     )
+    security_protocol: str = _setting(
+        "plaintext",
+        "how Kafka is spoken to; with TLS certificates and host names are verified",
+        choices=SECURITY_PROTOCOLS,
+    )
+    sasl_mechanism: str = _setting("scram-sha-512", "how the password is proved", choices=SASL_MECHANISMS)
+    sasl_username: str = _setting("", "user that Kafka knows us as")
+    sasl_password: str = _setting("", "its password; better in a file", secret=True)
+    sasl_password_file: Path | None = _setting(None, "file that holds the password alone")
+    tls_ca: Path | None = _setting(
+        None, "file (PEM) of the only authorities to trust; without it the system's are trusted"
+    )
+    tls_certificate: Path | None = _setting(None, "our own certificate (PEM), where Kafka asks for one (mutual TLS)")
+    tls_key: Path | None = _setting(None, "key (PEM, without a passphrase) of our certificate, where not in its file")
     topic_prefix: str = _setting(
         "",
         "stands before every topic name, to share a Kafka with others",
@@ -149,9 +168,18 @@ class Settings:
     )
     embedded_trainer: bool = _setting(False, "run the trainer inside the worker's process (small set-ups)")
     http_host: str = _setting(
-        "127.0.0.1", "address of /metrics, /healthz and /readyz; 0.0.0.0 shows them to the network"
+        "127.0.0.1",
+        "address of /metrics, /healthz and /readyz; 0.0.0.0 shows them to the network, which takes a token",
     )
     http_port: int = _setting(6066, "port of the same; 0 takes any free one", at_least=0, at_most=65_535)
+    http_token: str = _setting(
+        "",
+        "bearer token that /metrics asks for; better in a file",
+        secret=True,
+        check=lambda value: not value or len(value) >= 16,
+        allowed="16 characters or more",
+    )
+    http_token_file: Path | None = _setting(None, "file that holds the token alone")
     log_level: str = _setting("info", "how much is logged", choices=LOG_LEVELS)
 
     def __post_init__(self) -> None:
@@ -253,7 +281,10 @@ def _kind(name: str) -> str:
 
 
 def _from_text(name: str, text: str, where: str) -> Any:
-    kind, text = _kind(name), text.strip()
+    kind = _kind(name)
+    if CATALOGUE[name].secret:
+        return text
+    text = text.strip()
     if kind == "bool":
         words = {
             "1": True,
@@ -286,7 +317,7 @@ def _from_toml(name: str, value: Any, where: str) -> Any:
         "float": isinstance(value, int | float) and not isinstance(value, bool),
     }.get(kind, isinstance(value, str))
     if not fits:
-        raise _bad(where, value, _allowed(name))
+        raise _bad(where, _shown(name, value), _allowed(name))
     if kind == "float":
         return float(value)
     return _path(name, value, where) if kind.startswith("Path") else value
@@ -306,7 +337,18 @@ def _check(name: str, value: Any, where: str) -> None:
     above = rule.at_most is not None and value > rule.at_most
     outside = bool(rule.choices) and value not in rule.choices
     if below or above or outside or not rule.check(value):
-        raise _bad(where, value, _allowed(name))
+        raise _bad(where, _shown(name, value), _allowed(name))
+
+
+def _shown(name: str, value: Any) -> Any:
+    return _Hidden() if CATALOGUE[name].secret else value
+
+
+class _Hidden:
+    """Stands where a secret was."""
+
+    def __repr__(self) -> str:
+        return "(not shown)"
 
 
 def _allowed(name: str) -> str:

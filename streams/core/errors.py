@@ -9,7 +9,8 @@
     ├── OutputFolderError       a result folder that cannot be written or read
     ├── UnknownUserError        nobody by that id
     ├── BrokerError             Kafka is away, refuses, or its topics do not fit
-    │   └── TopicError          a topic is missing, or has the wrong partitions or configuration
+    │   ├── TopicError          a topic is missing, or has the wrong partitions or configuration
+    │   └── AccessError         Kafka knows us not, is not who we trust, or does not let us: waiting does not help
     ├── ChildError              a process that we started ended before its time
     ├── StateError              stored state that is newer, foreign or damaged
     └── SnapshotError           a model cut that is foreign, tampered with, or of another feature schema
@@ -69,6 +70,13 @@ class BrokerError(EbbtideError):
 
 class TopicError(BrokerError):
     """A topic is missing, or has the wrong partition count or configuration."""
+
+
+class AccessError(BrokerError):
+    """Kafka is there and says no: a wrong password or certificate, or an operation that is not allowed to us.
+
+    Not an outage: trying again changes nothing until a person has mended it.
+    """
 
 
 class ChildError(EbbtideError):
