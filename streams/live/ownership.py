@@ -23,7 +23,7 @@ from streams.live.observer import Observer
 from streams.live.outbox import Producer
 from streams.live.partition_owner import PartitionOwner
 from streams.live.partition_record import InputPosition, renewed, start_offset
-from streams.live.seams import Clock, Engine, Models, PendingProfiles
+from streams.live.seams import Clock, Engine, Models, PendingProfiles, steady_s
 from streams.live.store import StoreFolder
 from streams.live.taking import Taken, take_partition
 from streams.settings import Settings
@@ -35,6 +35,11 @@ AT_ONCE: Final = 4
 """Partitions restored at the same time."""
 RESTORE_CHUNK: Final = 2_000
 LAG_EVERY_S: Final = 1.0
+
+
+def random_writer() -> int:
+    """A writer id that nobody had before; never 0."""
+    return int.from_bytes(os.urandom(8), "big") or 1
 
 
 class RestorableEngine(Engine, Protocol):
@@ -80,6 +85,8 @@ class Ownership:
         Where cuts come from.
     topic_ids
         Kafka's ids of the inputs by catalogue name; asked at each taking.
+    reader_for, fresh_writer
+        Read a partition's changelog, name a writer of it; the simulation puts its own.
     """
 
     def __init__(
@@ -96,6 +103,8 @@ class Ownership:
         exits: Exits,
         *,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        reader_for: Callable[[int], ChangelogReader] | None = None,
+        fresh_writer: Callable[[], int] = random_writer,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -108,6 +117,8 @@ class Ownership:
         self._observer = observer
         self._exits = exits
         self._now_ms = now_ms
+        self._reader_for = reader_for or self._reader
+        self._fresh_writer = fresh_writer
         self._held: dict[int, _Held] = {}
         self._taking: asyncio.Task[dict[TP, int]] | None = None
         self._names = tuple(topic_name(name, settings) for name in INPUT_TOPICS)
@@ -225,12 +236,9 @@ class Ownership:
         return {tp: offset for start in starts for tp, offset in start.items()}
 
     async def _restore(self, partition: int, topic_ids: tuple[str, ...]) -> _Held:
-        settings = self._settings
-        reader = ChangelogReader(
-            settings.brokers, topic_name(CHANGELOG, settings), partition, stall_s=settings.restore_timeout_s
-        )
-        writer = int.from_bytes(os.urandom(8), "big") or 1
-        changelog = Changelog(self._producer, reader, topic_name(CHANGELOG, settings), partition, writer)
+        reader = self._reader_for(partition)
+        topic = topic_name(CHANGELOG, self._settings)
+        changelog = Changelog(self._producer, reader, topic, partition, self._fresh_writer())
         taken = await take_partition(
             lambda: self._stores.open(partition),
             self._stores.empty,
@@ -255,6 +263,12 @@ class Ownership:
             raise
         self._observer.partition(partition, engine.watermark, engine.newest, 0, engine.stages, self._now_ms())
         return _Held(taken, engine, profiles, positions, generation=-1)
+
+    def _reader(self, partition: int) -> ChangelogReader:
+        settings = self._settings
+        return ChangelogReader(
+            settings.brokers, topic_name(CHANGELOG, settings), partition, stall_s=settings.restore_timeout_s
+        )
 
     async def _start(self, partition: int) -> dict[TP, int]:
         assert self.consumer is not None
@@ -310,7 +324,7 @@ class Ownership:
             buffer.drained = consumer.drained(tp, buffer.received)
             if buffer.waiting < self._most_waiting // 2:
                 consumer.on_buffer_drop(tp)
-        now = time.monotonic()
+        now = steady_s()
         if now - self._lag_told > LAG_EVERY_S:
             self._lag_told = now
             self._tell_lag(consumer)

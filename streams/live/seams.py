@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
 from streams.core.events import Event
 from streams.core.ports import ChurnScorer, Output, Step
 from streams.live.store import Store
+
+
+def steady_s() -> float:
+    """The event loop's clock, s: ``time.monotonic`` in a worker, virtual time where a run is simulated."""
+    return asyncio.get_running_loop().time()
 
 
 @dataclass(frozen=True, slots=True)
