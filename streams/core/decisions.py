@@ -18,9 +18,10 @@ from streams.core.instants import format_instant
 from streams.core.lifecycle import usual_gap_ms
 from streams.core.policy import BANDS, TIERS, Compiled, band_of
 from streams.core.ports import ChurnScorer, Contribution, Facts, Output
-from streams.core.profile import AFTER_EVENTS, Profile, Served
+from streams.core.profile import AFTER_EVENTS, Profile
 from streams.core.reasons import MOST_REASONS, reasons
 from streams.core.state import PHASES, STAGE_NAMES
+from streams.core.stored_profile import Served
 from streams.core.windows import window
 
 SEGMENT_CHANGES: Final = "segment-changes"

@@ -23,10 +23,11 @@ from streams.core.messages import event_body
 from streams.core.policy import Compiled, Policy
 from streams.core.portrait import portrait
 from streams.core.ports import ChurnScorer, Facts, Output, Rejection, Step
-from streams.core.profile import MAX_OPEN, Delivery, Profile, read_header
+from streams.core.profile import MAX_OPEN, Profile
 from streams.core.profile_cache import ProfileCache, ProfileStore
 from streams.core.rescoring import Rescoring
 from streams.core.state import NO_TIME, STAGE_NAMES, Observation, decode_state, encode_state
+from streams.core.stored_profile import Delivery, read_header
 
 GRACE_MS: Final = 10 * MINUTE_MS
 MANY_OPEN: Final = 16

@@ -5,8 +5,9 @@ from __future__ import annotations
 from streams.core.decisions import tier_name
 from streams.core.hashing import output_id
 from streams.core.ports import Example
-from streams.core.profile import Profile, Served
+from streams.core.profile import Profile
 from streams.core.state import STAGE_NAMES, Observation
+from streams.core.stored_profile import Served
 
 
 def labelled(profile: Profile, observation: Observation, served: Served) -> Example:

@@ -8,104 +8,22 @@ as it stands: that is what makes the usual, in-order case cost one fold per even
 
 from __future__ import annotations
 
-import struct
 from bisect import insort
 from collections.abc import Callable
-from typing import Final, NamedTuple
-from zlib import crc32
+from typing import Final
 
 import msgspec
 
-from streams.core.errors import StateError
 from streams.core.events import Event, Kind
 from streams.core.fold import Fold, Moment
 from streams.core.hashing import stable_hash
 from streams.core.remembering import identity
 from streams.core.state import FAR, MAX_IDS, NO_TIME, Observation, State, decode_state, encode_state
+from streams.core.stored_profile import Delivery, Stored, damaged, pack_profile, unpack_profile
 
-SCHEMA: Final = 1
-MAGIC: Final = 0xEB
 MAX_OPEN: Final = 128
 AFTER_EVENTS: Final = len(Kind)
 """The place of a deadline among the kinds of its instant: behind all events."""
-_HEADER: Final = struct.Struct(">BBQqqqBBBI")
-_CHECK: Final = struct.Struct(">I")
-HEADER_BYTES: Final = _HEADER.size + _CHECK.size
-"""The header, and the CRC-32 of it and of what follows: a flipped bit could send the fold through ages of deadlines."""
-
-
-class Header(NamedTuple):
-    """What can be known of a stored profile without decoding it."""
-
-    schema: int
-    writer: int
-    settled_through: int
-    silence_at: int
-    maturity_at: int
-    stage: int
-    tier: int
-    band: int
-    policy: int
-
-
-class Served(msgspec.Struct, array_like=True, gc=False):
-    """A scheduled score as it was served."""
-
-    probability: float | None
-    version: str
-    cold_start: bool
-
-
-class Delivery(msgspec.Struct, array_like=True, gc=False):
-    """What the world was last told about a user; no part of the settled promise."""
-
-    seq: int = 0
-    as_of: int = NO_TIME
-    cause: str = ""
-    stage: int = -1
-    tier: int = -1
-    band: int = -1
-    probability: float | None = None
-    scored_at: int = NO_TIME
-    version: str = ""
-    served: dict[int, Served] = msgspec.field(default_factory=dict)
-    settled_band: int = -1
-    """The band as of the settled state; disorder after it is scored again from here."""
-    bands: list[tuple[int, int, str, int]] = msgspec.field(default_factory=list)
-    """Changes of the band since then: instant, kind and id of what caused each, and the band."""
-
-    def ended(self, served: dict[int, Served]) -> Delivery:
-        """What is left when the user is forgotten: scores whose label is still to be told, and the way back."""
-        return Delivery(
-            seq=self.seq,
-            as_of=self.as_of,
-            cause=self.cause,
-            served=served,
-            settled_band=self.settled_band,
-            bands=self.bands,
-        )
-
-    def settle_bands(self, key: tuple[int, int, str]) -> None:
-        """Take note that everything through a key is settled."""
-        while self.bands and self.bands[0][:3] <= key:
-            self.settled_band = self.bands.pop(0)[3]
-
-
-class Stored(msgspec.Struct, array_like=True, gc=False):
-    """The body of a stored profile, behind its header."""
-
-    settled: bytes
-    settled_through: int
-    settled_key: tuple[int, int, str] | None
-    open: list[Event]
-    fired: int
-    """Deadlines of the view through this instant have fired and were told."""
-    delivery: Delivery
-    applied: list[tuple[int, int]]
-
-
-_encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Stored)
 EMPTY_STATE: Final = encode_state(State())
 
 
@@ -261,22 +179,16 @@ class Profile:
     def encode(self, writer: int, policy: int) -> bytes:
         """The value to store."""
         view, delivery = self.view, self.delivery
-        header = _HEADER.pack(
-            MAGIC,
-            SCHEMA,
-            writer,
-            self.settled_through,
-            view.next_at,
-            self.maturity_at,
-            view.stage,
-            view.tier + 1,
-            delivery.band + 1,
-            policy,
+        return pack_profile(
+            Stored(self.settled, self.settled_through, self.settled_key, self.open, view.fired, delivery, self.applied),
+            writer=writer,
+            silence_at=view.next_at,
+            maturity_at=self.maturity_at,
+            stage=view.stage,
+            tier=view.tier,
+            band=delivery.band,
+            policy=policy,
         )
-        body = _encoder.encode(
-            Stored(self.settled, self.settled_through, self.settled_key, self.open, view.fired, delivery, self.applied)
-        )
-        return header + _CHECK.pack(crc32(body, crc32(header))) + body
 
 
 def _take_ripe(state: State, through: int) -> list[Observation]:
@@ -293,25 +205,6 @@ def _take_ripe(state: State, through: int) -> list[Observation]:
     return ripe
 
 
-def read_header(value: bytes, where: str = "a stored profile") -> Header:
-    """Read the header of a stored profile without decoding the rest.
-
-    Raises
-    ------
-    StateError
-        Not a profile, or one written by a newer Ebbtide.
-    """
-    if len(value) < HEADER_BYTES or value[0] != MAGIC:
-        raise StateError(f"{where} is not an Ebbtide profile.", "Check that the changelog topic is Ebbtide's own.")
-    _, schema, writer, settled, silence, maturity, stage, tier, band, policy = _HEADER.unpack_from(value)
-    if schema > SCHEMA:
-        raise StateError(
-            f"{where} has schema {schema}, this program reads up to {SCHEMA}.",
-            "Start the newer version again, or rebuild the state with `ebbtide backfill`.",
-        )
-    return Header(schema, writer, settled, silence, maturity, stage, tier - 1, band - 1, policy)
-
-
 def decode_profile(user_id: str, value: bytes, fold: Fold) -> Profile:
     """Decode a stored profile and fold its view as far as it was told.
 
@@ -320,27 +213,17 @@ def decode_profile(user_id: str, value: bytes, fold: Fold) -> Profile:
     StateError
         Damaged, foreign or newer bytes.
     """
-    read_header(value, f"the stored profile of hash {stable_hash(user_id):x}")
-    body = memoryview(value)[HEADER_BYTES:]
-    if (crc32(body, crc32(value[: _HEADER.size])),) != _CHECK.unpack_from(value, _HEADER.size):
-        raise _damaged(user_id, "its checksum does not fit")
+    where = f"The stored profile of hash {stable_hash(user_id):x}"
+    stored = unpack_profile(value, where)
+    profile = Profile(user_id)
+    profile.settled = stored.settled
+    profile.settled_through = stored.settled_through
+    profile.settled_key = stored.settled_key
+    profile.open = stored.open
+    profile.delivery = stored.delivery
+    profile.applied = stored.applied
     try:
-        stored = _decoder.decode(body)
-        profile = Profile(user_id)
-        profile.settled = stored.settled
-        profile.settled_through = stored.settled_through
-        profile.settled_key = stored.settled_key
-        profile.open = stored.open
-        profile.delivery = stored.delivery
-        profile.applied = stored.applied
         profile.refold(fold, stored.fired)
     except msgspec.DecodeError as error:
-        raise _damaged(user_id, str(error)) from error
+        raise damaged(where, str(error)) from error
     return profile
-
-
-def _damaged(user_id: str, why: str) -> StateError:
-    return StateError(
-        f"The stored profile of hash {stable_hash(user_id):x} is damaged: {why}.",
-        "Delete the local state folder; the changelog rebuilds it.",
-    )

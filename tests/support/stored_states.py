@@ -13,7 +13,7 @@ from typing import Final
 from models.snapshots import FORMAT as CUT_FORMAT
 from models.snapshots import cut_record, dumps, schema_hash
 from streams.core.events import DAY_MS, HOUR_MS
-from streams.core.profile import SCHEMA as PROFILE_SCHEMA
+from streams.core.stored_profile import SCHEMA as PROFILE_SCHEMA
 from streams.live.partition_record import InputPosition, PartitionRecord, encode_record
 from tests.support.partition_runs import PartitionRun
 from tests.support.scorers import FixedScorer

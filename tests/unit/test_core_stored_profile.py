@@ -7,8 +7,9 @@ import pytest
 from streams.core.errors import StateError
 from streams.core.events import DAY_MS
 from streams.core.fold import Fold
-from streams.core.profile import HEADER_BYTES, SCHEMA, decode_profile, read_header
+from streams.core.profile import decode_profile
 from streams.core.state import Stage
+from streams.core.stored_profile import HEADER_BYTES, SCHEMA, read_header
 from tests.support.partition_runs import COMPILED, HORIZON_DAYS, PartitionRun
 from tests.support.scorers import FixedScorer
 from tests.support.worlds import START, click, purchase, search
@@ -53,14 +54,14 @@ def test_the_header_holds_the_next_deadline() -> None:
 def test_a_newer_schema_is_refused() -> None:
     value = bytearray(stored())
     value[1] = SCHEMA + 1
-    with pytest.raises(StateError, match=f"schema {SCHEMA + 1}"):
+    with pytest.raises(StateError, match=f"version {SCHEMA + 1}, and this Ebbtide reads up to {SCHEMA}"):
         read_header(bytes(value))
 
 
 def test_a_newer_schema_is_refused_at_the_restore() -> None:
     value = bytearray(stored())
     value[1] = SCHEMA + 1
-    with pytest.raises(StateError, match="Start the newer version again"):
+    with pytest.raises(StateError, match="Start the newer Ebbtide again; or roll back"):
         PartitionRun().engine.restore("u", bytes(value))
 
 

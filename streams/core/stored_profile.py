@@ -1,0 +1,169 @@
+"""How a profile is stored: a header that is read without decoding, a checksum, and the body in MessagePack.
+
+The header says when its user's turn is next and what stage they are counted in, so that a restart reads headers only.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final, NamedTuple
+from zlib import crc32
+
+import msgspec
+
+from streams.core import migrations
+from streams.core.errors import StateError
+from streams.core.events import Event
+from streams.core.state import NO_TIME
+
+SCHEMA: Final = 1
+MAGIC: Final = 0xEB
+_HEADER: Final = struct.Struct(">BBQqqqBBBI")
+_CHECK: Final = struct.Struct(">I")
+HEADER_BYTES: Final = _HEADER.size + _CHECK.size
+"""The header, and the CRC-32 of it and of what follows: a flipped bit could send the fold through ages of deadlines."""
+
+
+class Header(NamedTuple):
+    """What can be known of a stored profile without decoding it."""
+
+    schema: int
+    writer: int
+    settled_through: int
+    silence_at: int
+    maturity_at: int
+    stage: int
+    tier: int
+    band: int
+    policy: int
+
+
+class Served(msgspec.Struct, array_like=True, gc=False):
+    """A scheduled score as it was served."""
+
+    probability: float | None
+    version: str
+    cold_start: bool
+
+
+class Delivery(msgspec.Struct, array_like=True, gc=False):
+    """What the world was last told about a user; no part of the settled promise."""
+
+    seq: int = 0
+    as_of: int = NO_TIME
+    cause: str = ""
+    stage: int = -1
+    tier: int = -1
+    band: int = -1
+    probability: float | None = None
+    scored_at: int = NO_TIME
+    version: str = ""
+    served: dict[int, Served] = msgspec.field(default_factory=dict)
+    settled_band: int = -1
+    """The band as of the settled state; disorder after it is scored again from here."""
+    bands: list[tuple[int, int, str, int]] = msgspec.field(default_factory=list)
+    """Changes of the band since then: instant, kind and id of what caused each, and the band."""
+
+    def ended(self, served: dict[int, Served]) -> Delivery:
+        """What is left when the user is forgotten: scores whose label is still to be told, and the way back."""
+        return Delivery(
+            seq=self.seq,
+            as_of=self.as_of,
+            cause=self.cause,
+            served=served,
+            settled_band=self.settled_band,
+            bands=self.bands,
+        )
+
+    def settle_bands(self, key: tuple[int, int, str]) -> None:
+        """Take note that everything through a key is settled."""
+        while self.bands and self.bands[0][:3] <= key:
+            self.settled_band = self.bands.pop(0)[3]
+
+
+class Stored(msgspec.Struct, array_like=True, gc=False):
+    """The body of a stored profile, behind its header."""
+
+    settled: bytes
+    settled_through: int
+    settled_key: tuple[int, int, str] | None
+    open: list[Event]
+    fired: int
+    """Deadlines of the view through this instant have fired and were told."""
+    delivery: Delivery
+    applied: list[tuple[int, int]]
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Stored)
+
+
+def pack_profile(
+    stored: Stored,
+    *,
+    writer: int,
+    silence_at: int,
+    maturity_at: int,
+    stage: int,
+    tier: int,
+    band: int,
+    policy: int,
+) -> bytes:
+    """The value to store; tier and band are -1 where there is none, and the instants ms."""
+    header = _HEADER.pack(
+        MAGIC, SCHEMA, writer, stored.settled_through, silence_at, maturity_at, stage, tier + 1, band + 1, policy
+    )
+    body = _encoder.encode(stored)
+    return header + _CHECK.pack(crc32(body, crc32(header))) + body
+
+
+def read_header(value: bytes, where: str = "a stored profile") -> Header:
+    """Read the header of a stored profile without decoding the rest.
+
+    Raises
+    ------
+    StateError
+        Not a profile, or one written by a newer Ebbtide.
+    """
+    value = _newest(value, where)
+    if len(value) < HEADER_BYTES:
+        raise _foreign(where)
+    _, schema, writer, settled, silence, maturity, stage, tier, band, policy = _HEADER.unpack_from(value)
+    return Header(schema, writer, settled, silence, maturity, stage, tier - 1, band - 1, policy)
+
+
+def unpack_profile(value: bytes, where: str = "a stored profile") -> Stored:
+    """The body of a stored profile, once its checksum fits.
+
+    Raises
+    ------
+    StateError
+        Damaged, foreign or newer bytes.
+    """
+    value = _newest(value, where)
+    if len(value) < HEADER_BYTES:
+        raise _foreign(where)
+    body = memoryview(value)[HEADER_BYTES:]
+    if (crc32(body, crc32(value[: _HEADER.size])),) != _CHECK.unpack_from(value, _HEADER.size):
+        raise damaged(where, "its checksum does not fit")
+    try:
+        return _decoder.decode(body)
+    except msgspec.DecodeError as error:
+        raise damaged(where, str(error)) from error
+
+
+def damaged(where: str, why: str) -> StateError:
+    """The error of a profile that cannot be what was stored."""
+    return StateError(f"{where} is damaged: {why}.", "Delete the local state folder; the changelog rebuilds it.")
+
+
+def _newest(value: bytes, where: str) -> bytes:
+    """The value as this version stores it."""
+    if len(value) < 2 or value[0] != MAGIC:
+        raise _foreign(where)
+    schema = value[1]
+    return value if schema == SCHEMA else migrations.migrated(value, schema, SCHEMA, migrations.PROFILE, where)
+
+
+def _foreign(where: str) -> StateError:
+    return StateError(f"{where} is not an Ebbtide profile.", "Check that the changelog topic is Ebbtide's own.")
