@@ -166,6 +166,16 @@ class Settings:
         check=_retention,
         allowed=_RETENTION,
     )
+    dead_letter_limit_share: float = _setting(
+        0.5,
+        "of an input's records of a minute; a worker stops rather than make more of them dead letters; 1 never stops",
+        unit="ratio",
+        at_least=0,
+        at_most=1,
+    )
+    dead_letter_limit_per_minute: int = _setting(
+        1_000, "dead letters of an input in a minute that never stop a worker, whatever their share", at_least=0
+    )
     embedded_trainer: bool = _setting(False, "run the trainer inside the worker's process (small set-ups)")
     http_host: str = _setting(
         "127.0.0.1",

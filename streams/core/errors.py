@@ -11,6 +11,7 @@
     ├── BrokerError             Kafka is away, refuses, or its topics do not fit
     │   ├── TopicError          a topic is missing, or has the wrong partitions or configuration
     │   └── AccessError         Kafka knows us not, is not who we trust, or does not let us: waiting does not help
+    ├── FeedError               an input of which too much cannot be accepted
     ├── ChildError              a process that we started ended before its time
     ├── StateError              stored state that is newer, foreign or damaged
     └── SnapshotError           a model cut that is foreign, tampered with, or of another feature schema
@@ -77,6 +78,10 @@ class AccessError(BrokerError):
 
     Not an outage: trying again changes nothing until a person has mended it.
     """
+
+
+class FeedError(EbbtideError):
+    """So much of an input cannot be accepted that going on would throw it away."""
 
 
 class ChildError(EbbtideError):

@@ -81,8 +81,9 @@ class EffectsInOrder:
             message = Message(user_id.encode(), None) if portrait is None else self._message(portrait)
             by_topic.setdefault(topics.USER_PROFILES, []).append(message)
         for letter in effects.letters:
-            value, headers = dead_letter(letter.record.value, letter.record.headers, letter.rejection)
-            by_topic.setdefault(topics.DEAD_LETTERS, []).append(Message(letter.record.key, value, headers))
+            record = letter.record
+            value, headers = dead_letter(record.value, record.headers, letter.rejection, record.timestamp)
+            by_topic.setdefault(topics.DEAD_LETTERS, []).append(Message(record.key, value, headers))
         for example in effects.examples:
             by_topic.setdefault(topics.TRAINING_EXAMPLES, []).append(self._example(example))
         if by_topic:

@@ -20,6 +20,8 @@ from typing import Final, NamedTuple
 
 FENCE_PREFIX: Final = b"\x00fence/"
 PARTITION_KEY: Final = b"\x00partition"
+LETTERS_KEY: Final = b"\x00dead-letters"
+"""What a partition has counted towards the limit of dead letters."""
 RESERVED: Final = b"\x00"
 """Keys of ours start with this byte; no user id may."""
 

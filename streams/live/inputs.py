@@ -26,8 +26,9 @@ Ack = Callable[[], None]
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A record that was rejected, with what it was."""
+    """A record that was rejected, with what it was and which input it came in by."""
 
+    kind: int
     record: Any
     rejection: Rejection
 
@@ -244,6 +245,6 @@ class PartitionInputs:
 def _take_rejected(buffer: InputBuffer, taken: Slice) -> None:
     """Move rejected records off the head: they have no place in event time."""
     while (head := buffer.head()) is not None and isinstance(head[0], Rejection):
-        taken.letters.append(Letter(head[1], head[0]))
+        taken.letters.append(Letter(buffer.kind, head[1], head[0]))
         buffer.take()
         taken.read += 1

@@ -68,6 +68,9 @@ class Metering(Observer):
         if reason != "too_late":  # the engine has counted that one
             self._metrics.add(catalogue.EVENTS, 1, topic, "rejected")
 
+    def redrive_failed(self, *, parked: bool) -> None:
+        self._metrics.add(catalogue.REDRIVE_FAILED, 1, "parked" if parked else "offered")
+
     def facts(self, facts: Facts) -> None:
         metrics = self._metrics
         for metric, name in COUNTED:

@@ -17,6 +17,9 @@ class Observer:
     def rejected(self, topic: str, reason: str) -> None:
         """A record became a dead letter."""
 
+    def redrive_failed(self, *, parked: bool) -> None:
+        """A record that was sent again became a dead letter again, for the last time if ``parked``."""
+
     def facts(self, facts: Facts) -> None:
         """The engine took a step."""
 

@@ -14,10 +14,12 @@ from faust.types import TP, EventT
 
 from streams.core.cleaning import CleaningPolicy
 from streams.core.events import INPUT_TOPICS, Kind
+from streams.dead_letters import letter_limit
 from streams.live.changelog import Changelog, ChangelogReader, breathe
 from streams.live.consumer import Consumer
 from streams.live.effects import EffectsInOrder
 from streams.live.exits import Exits
+from streams.live.fence import LETTERS_KEY
 from streams.live.inputs import InputBuffer, PartitionInputs
 from streams.live.observer import Observer
 from streams.live.outbox import Producer
@@ -124,6 +126,7 @@ class Ownership:
         self._names = tuple(topic_name(name, settings) for name in INPUT_TOPICS)
         self._kinds = {name: kind for kind, name in enumerate(self._names)}
         self._most_waiting = max(settings.behind_slice_records, settings.slice_records)
+        self._limit = letter_limit(settings)
         self._lag_told = 0.0
         self._releasing = asyncio.Lock()
         self.consumer: Consumer | None = None
@@ -261,6 +264,7 @@ class Ownership:
         except BaseException:
             taken.store.close()
             raise
+        self._limit.restore(partition, taken.store.get(LETTERS_KEY))
         self._observer.partition(partition, engine.watermark, engine.newest, 0, engine.stages, self._now_ms())
         return _Held(taken, engine, profiles, positions, generation=-1)
 
@@ -310,6 +314,7 @@ class Ownership:
             observer=self._observer,
             exits=self._exits,
             now_ms=self._now_ms,
+            limit=self._limit,
         )
         owner.republish([key.decode() for key in held.taken.unpublished])
         held.owner = owner
@@ -339,4 +344,5 @@ class Ownership:
     def _drop(self, partition: int) -> None:
         held = self._held.pop(partition)
         held.taken.store.close()
+        self._limit.forget(partition)
         self._observer.released(partition)

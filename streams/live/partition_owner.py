@@ -13,11 +13,13 @@ from typing import Final
 
 from streams.core.alignment import UNKNOWN
 from streams.core.events import INPUT_TOPICS, MINUTE_MS
+from streams.core.letter_limit import LetterLimit, Refused
 from streams.core.ports import Output, Step
+from streams.dead_letters import PARKED_AFTER, attempts, letter_limit
 from streams.live.changelog import breathe
 from streams.live.effects import Effects, EffectsInOrder
 from streams.live.exits import Exits
-from streams.live.fence import PARTITION_KEY
+from streams.live.fence import LETTERS_KEY, PARTITION_KEY
 from streams.live.inputs import Letter, PartitionInputs, Slice
 from streams.live.log_clock import LogClock
 from streams.live.observer import Observer
@@ -61,6 +63,7 @@ class PartitionOwner:
         observer: Observer,
         exits: Exits,
         now_ms: Callable[[], int],
+        limit: LetterLimit | None = None,
     ) -> None:
         self.partition = partition
         self.inputs = inputs
@@ -80,6 +83,7 @@ class PartitionOwner:
         self._observer = observer
         self._exits = exits
         self._now_ms = now_ms
+        self._limit = limit or letter_limit(settings)
         self._log = (
             LogClock(self, engine, models, round(settings.grace_minutes * MINUTE_MS), clock.until_ms)
             if clock.by_log
@@ -172,17 +176,30 @@ class PartitionOwner:
             chunk = taken.events[at : at + CHUNK]
             step = self._engine.process(chunk, self._models.scorer, head_bound=taken.head_bound)
             self._gather(step, effects, portraits)
-            effects.letters += [Letter(taken.records[event.kind, event.offset], why) for event, why in step.rejected]
+            for event, why in step.rejected:
+                effects.letters.append(Letter(event.kind, taken.records[event.kind, event.offset], why))
             await breathe()
         self._observer.stage_seconds("engine", time.perf_counter() - started)
+        self._within_limit(taken, effects)
         for letter in effects.letters:
             self._observer.rejected(letter.rejection.position.topic, letter.rejection.reason)
+            if times := attempts(letter.record.headers):
+                self._observer.redrive_failed(parked=times >= PARKED_AFTER)
         await self._take_effect(effects, portraits)
         for name, buffer, read in zip(INPUT_TOPICS, self.inputs.buffers, taken.read_by_input, strict=True):
             buffer.ack_applied(buffer.next)
             self._observer.read(name, read)
             self._observer.unknown_actions(buffer.take_unknown_actions())
         await self.mark()
+
+    def _within_limit(self, taken: Slice, effects: Effects) -> None:
+        """Count the slice, or end before it takes effect: a broken feed is not thrown away."""
+        read = [(kind, record.timestamp) for (kind, _), record in taken.records.items()]
+        read += [(letter.kind, letter.record.timestamp) for letter in taken.letters]
+        refused = [Refused(letter.kind, letter.record.timestamp, letter.rejection) for letter in effects.letters]
+        self._limit.take(self.partition, read, refused)
+        if refused and (counted := self._limit.encoded(self.partition)) is not None:
+            self._profiles.pending[LETTERS_KEY] = counted
 
     # -- silence -----------------------------------------------------------------------------------------------------
 

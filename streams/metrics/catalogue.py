@@ -56,6 +56,12 @@ EVENTS = CounterMetric(
 REJECTED = CounterMetric(
     "ebbtide_rejected_records_total", "records", "records that became dead letters, by reason code", ("topic", "reason")
 )
+REDRIVE_FAILED = CounterMetric(
+    "ebbtide_redrive_failures_total",
+    "records",
+    "redriven dead letters that were rejected again: `offered` for another redrive, or `parked` for good",
+    ("outcome",),
+)
 LATE = CounterMetric("ebbtide_late_events_total", "events", "accepted behind their user's settled time")
 DUPLICATES = CounterMetric("ebbtide_duplicate_events_total", "events", "dropped as repeats of an event_id")
 REDELIVERED = CounterMetric("ebbtide_redelivered_records_total", "records", "skipped, as the profile already held them")
