@@ -15,6 +15,7 @@ from faust.types import EventT, StreamT
 from yarl import URL
 
 from streams.core.events import INPUT_TOPICS
+from streams.live.connections import broker_credentials
 from streams.live.consumer import Consumer, Transport
 from streams.live.exits import Exits
 from streams.live.rebalance import CopartitionedTables, Owners
@@ -97,6 +98,7 @@ def create_app(settings: Settings, owners: Owners, deliver: Deliver, exits: Exit
     app = EbbtideApp(
         settings.group_id,
         broker=[URL(f"kafka://{broker.strip()}") for broker in settings.brokers.split(",")],
+        broker_credentials=broker_credentials(settings),
         autodiscover=False,
         processing_guarantee="at_least_once",  # exactly_once is unusable (6)
         consumer_auto_offset_reset="earliest",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from streams.core.errors import BrokerError
+from streams.kafka_access import refusal
+from streams.live.connections import new_consumer
 from streams.live.fence import (
     NO_WRITER,
     ChangelogRecord,
@@ -21,6 +23,7 @@ from streams.live.fence import (
     writer_of,
 )
 from streams.live.outbox import Message, Producer
+from streams.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -36,17 +39,16 @@ class ChangelogReader:
 
     Parameters
     ----------
-    brokers, topic, partition
+    settings, topic, partition
         Where.
     stall_s
         Seconds without a record before the read gives up (FAUST.md 8: stock recovery may wait for ever).
     """
 
-    def __init__(self, brokers: str, topic: str, partition: int, *, stall_s: float, fetch_bytes: int = 1 << 22) -> None:
-        self._brokers = [broker.strip() for broker in brokers.split(",")]
+    def __init__(self, settings: Settings, topic: str, partition: int, *, stall_s: float) -> None:
+        self._settings = settings
         self._tp = TopicPartition(topic, partition)
         self._stall_s = stall_s
-        self._fetch_bytes = fetch_bytes
 
     async def oldest(self) -> int:
         """The oldest offset that is left."""
@@ -88,33 +90,34 @@ class ChangelogReader:
                     yield records
 
     def _consumer(self) -> _Reading:
-        return _Reading(self._brokers, self._tp, self._fetch_bytes)
+        return _Reading(self._settings, self._tp)
 
 
 class _Reading:
     """A consumer for the length of one read."""
 
-    def __init__(self, brokers: Sequence[str], tp: TopicPartition, fetch_bytes: int) -> None:
+    def __init__(self, settings: Settings, tp: TopicPartition) -> None:
+        self._settings = settings
         self._tp = tp
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=list(brokers),
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            max_partition_fetch_bytes=fetch_bytes,
-            fetch_max_wait_ms=100,
-        )
+        self._consumer = new_consumer(settings)
 
     async def __aenter__(self) -> AIOKafkaConsumer:
         try:
             await self._consumer.start()
         except KafkaError as error:
             await self._consumer.stop()
-            raise BrokerError(f"The changelog cannot be read: {error!r}.") from error
+            raise self._unreadable(error) from error
         self._consumer.assign([self._tp])
         return self._consumer
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         await self._consumer.stop()
+        if isinstance(error, KafkaError):
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: KafkaError) -> BrokerError:
+        refused = refusal(error, self._settings, "Read", f"topic {self._tp.topic}")
+        return refused or BrokerError(f"The changelog cannot be read: {error!r}.")
 
 
 class Changelog:

@@ -40,7 +40,7 @@ class ModelFeed:
         """Everything that was there at the start is known."""
         self.on_change = on_change
         self._topic = topic_name(MODEL_CUTS, settings)
-        self._tail = Tail(settings.brokers, self._topic)
+        self._tail = Tail(settings, self._topic)
         self._exits = exits
         self._changed = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None

@@ -14,6 +14,9 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from streams.core.errors import BrokerError
+from streams.kafka_access import refusal
+from streams.live.connections import new_producer
+from streams.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -37,18 +40,16 @@ class Producer:
 
     Parameters
     ----------
-    brokers
-        ``host:port``, several separated by commas.
+    settings
+        How to reach Kafka, and how long to wait for it.
     ack_timeout_s
-        A batch without an ack for this long raises; idempotent retries would go on for ever (FAUST.md 26).
-    request_timeout_s
-        One request.
+        A batch without an ack for this long raises; idempotent retries would go on for ever (FAUST.md 26). That of the
+        settings by default.
     """
 
-    def __init__(self, brokers: str, *, ack_timeout_s: float = 60.0, request_timeout_s: float = 90.0) -> None:
-        self._brokers = [broker.strip() for broker in brokers.split(",")]
-        self._ack_timeout_s = ack_timeout_s
-        self._request_timeout_s = request_timeout_s
+    def __init__(self, settings: Settings, *, ack_timeout_s: float | None = None) -> None:
+        self._settings = settings
+        self._ack_timeout_s = settings.ack_timeout_s if ack_timeout_s is None else ack_timeout_s
         self._producer: AIOKafkaProducer | None = None
 
     async def start(self) -> None:
@@ -70,7 +71,7 @@ class Producer:
                 await self._start(producer)
             except KafkaError as error:
                 await _abandon(producer)
-                raise BrokerError(f"No Kafka broker answers at {','.join(self._brokers)}: {error!r}.") from error
+                raise BrokerError(f"No Kafka broker answers at {self._settings.brokers}: {error!r}.") from error
         self._producer = producer
 
     async def stop(self) -> None:
@@ -115,7 +116,8 @@ class Producer:
                 "Nothing is lost: what was not acknowledged is repeated after a restart.",
             ) from error
         except KafkaError as error:
-            raise BrokerError(f"Kafka refused a batch ({where}): {error!r}.") from error
+            refused = refusal(error, self._settings, "Write", f"topic {topic}")
+            raise refused or BrokerError(f"Kafka refused a batch ({where}): {error!r}.") from error
 
     async def _submit(
         self, producer: AIOKafkaProducer, batch: Any, topic: str, partition: int
@@ -124,14 +126,7 @@ class Producer:
         return await producer.send_batch(batch, topic, partition=partition), batch.record_count()
 
     def _new(self, *, idempotent: bool) -> AIOKafkaProducer:
-        return AIOKafkaProducer(
-            bootstrap_servers=self._brokers,
-            acks="all",
-            enable_idempotence=idempotent,
-            max_batch_size=BATCH_BYTES,
-            linger_ms=0,
-            request_timeout_ms=int(self._request_timeout_s * 1000),
-        )
+        return new_producer(self._settings, idempotent=idempotent, batch_bytes=BATCH_BYTES)
 
     async def _start(self, producer: AIOKafkaProducer) -> None:
         try:
@@ -139,7 +134,7 @@ class Producer:
         except TimeoutError as error:
             await _abandon(producer)
             raise BrokerError(
-                f"No Kafka broker answers at {','.join(self._brokers)} within {self._ack_timeout_s:g} s."
+                f"No Kafka broker answers at {self._settings.brokers} within {self._ack_timeout_s:g} s."
             ) from error
 
 

@@ -270,9 +270,7 @@ class Ownership:
 
     def _reader(self, partition: int) -> ChangelogReader:
         settings = self._settings
-        return ChangelogReader(
-            settings.brokers, topic_name(CHANGELOG, settings), partition, stall_s=settings.restore_timeout_s
-        )
+        return ChangelogReader(settings, topic_name(CHANGELOG, settings), partition, stall_s=settings.restore_timeout_s)
 
     async def _start(self, partition: int) -> dict[TP, int]:
         assert self.consumer is not None

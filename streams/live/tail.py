@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from streams.core.errors import BrokerError
+from streams.kafka_access import refusal
+from streams.live.connections import new_consumer
+from streams.settings import Settings
 
 
 class Tail:
@@ -16,22 +19,17 @@ class Tail:
 
     Parameters
     ----------
-    brokers, topic
+    settings, topic
         Where.
     first
         Offset to begin with.
     """
 
-    def __init__(self, brokers: str, topic: str, first: int = 0, *, fetch_bytes: int = 1 << 22) -> None:
+    def __init__(self, settings: Settings, topic: str, first: int = 0) -> None:
+        self._settings = settings
         self._tp = TopicPartition(topic, 0)
         self._first = first
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=[broker.strip() for broker in brokers.split(",")],
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            max_partition_fetch_bytes=fetch_bytes,
-            fetch_max_wait_ms=100,
-        )
+        self._consumer = new_consumer(settings)
         self._end = 0
 
     async def start(self) -> None:
@@ -48,7 +46,7 @@ class Tail:
             self._end = (await self._consumer.end_offsets([self._tp]))[self._tp]
             oldest = (await self._consumer.beginning_offsets([self._tp]))[self._tp]
         except KafkaError as error:
-            raise BrokerError(f"{self._tp.topic} cannot be read: {error!r}.") from error
+            raise self._unreadable(error) from error
         if 0 < self._first < oldest:
             raise self._gone(oldest)
         self._consumer.seek(self._tp, self._first)
@@ -64,11 +62,18 @@ class Tail:
     async def portions(self, wait_s: float) -> AsyncIterator[Sequence[Any]]:
         """Records as they were fetched; an empty portion after ``wait_s`` seconds without any."""
         while True:
-            fetched = await self._consumer.getmany(self._tp, timeout_ms=int(wait_s * 1000))
-            position = await self._consumer.position(self._tp)
+            try:
+                fetched = await self._consumer.getmany(self._tp, timeout_ms=int(wait_s * 1000))
+                position = await self._consumer.position(self._tp)
+            except KafkaError as error:
+                raise self._unreadable(error) from error
             if position < self._first:  # aiokafka went back to the beginning: our offset is beyond the log's end
                 raise self._gone(position)
             yield fetched.get(self._tp, ())
+
+    def _unreadable(self, error: KafkaError) -> BrokerError:
+        refused = refusal(error, self._settings, "Read", f"topic {self._tp.topic}")
+        return refused or BrokerError(f"{self._tp.topic} cannot be read: {error!r}.")
 
     def _gone(self, found: int) -> BrokerError:
         return BrokerError(

@@ -59,9 +59,7 @@ class TrainerLoop:
         self._now_ms = now_ms
         self._examples = topic_name(TRAINING_EXAMPLES, settings)
         self._cuts = topic_name(MODEL_CUTS, settings)
-        self._producer = Producer(
-            settings.brokers, ack_timeout_s=settings.ack_timeout_s, request_timeout_s=settings.request_timeout_s
-        )
+        self._producer = Producer(settings)
         self._tail: Tail | None = None
         self._task: asyncio.Task[None] | None = None
         self._offset = 0
@@ -82,7 +80,7 @@ class TrainerLoop:
             first = int(last["next_offset"])
             self._note_final(last)
             log.info("Going on from cut %s, at offset %d of %s.", last["version"], first, self._examples)
-        self._tail = Tail(self._settings.brokers, self._examples, first)
+        self._tail = Tail(self._settings, self._examples, first)
         await self._tail.start()
         self._task = asyncio.create_task(self._run(), name="trainer")
 
@@ -143,7 +141,7 @@ class TrainerLoop:
 
     async def _last_cut(self) -> dict[str, Any] | None:
         last: dict[str, Any] | None = None
-        tail = Tail(self._settings.brokers, self._cuts)
+        tail = Tail(self._settings, self._cuts)
         await tail.start()
         try:
             async for portion in tail.portions(0.2):

@@ -78,9 +78,7 @@ class Worker:
         self.trainer = TrainerLoop(settings, self.exits, on_progress=self.observer.learned) if with_trainer else None
         self.ownership: Ownership | None = None
         self.app: EbbtideApp | None = None
-        self._producer = Producer(
-            settings.brokers, ack_timeout_s=settings.ack_timeout_s, request_timeout_s=settings.request_timeout_s
-        )
+        self._producer = Producer(settings)
 
     # -- what is asked from outside ----------------------------------------------------------------------------------
 

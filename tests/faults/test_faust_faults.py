@@ -249,7 +249,7 @@ class FakeProducer:
 
 
 def sending(outcome: Exception | int | None, ack_timeout_s: float = 60.0) -> tuple[Producer, FakeProducer]:
-    producer = Producer("127.0.0.1:9", ack_timeout_s=ack_timeout_s)
+    producer = Producer(Settings(brokers="127.0.0.1:9"), ack_timeout_s=ack_timeout_s)
     fake = FakeProducer(outcome)
     producer._producer = fake
     return producer, fake
@@ -306,7 +306,7 @@ async def test_8_and_176_a_restore_that_stalls_ends_instead_of_waiting_for_ever(
         async def position(self, tp: Any) -> int:
             return 0
 
-    reader = ChangelogReader("127.0.0.1:9", "changelog", 0, stall_s=0.01)
+    reader = ChangelogReader(Settings(brokers="127.0.0.1:9"), "changelog", 0, stall_s=0.01)
     _patch(reader, "_consumer", Silent)
 
     async def steps() -> None:

@@ -21,9 +21,9 @@ class Owner:
     """One worker's hold on partition 0."""
 
     def __init__(self, settings: Settings, writer: int) -> None:
-        self.producer = Producer(settings.brokers, ack_timeout_s=20.0)
+        self.producer = Producer(settings, ack_timeout_s=20.0)
         topic = topic_name(CHANGELOG, settings)
-        self.reader = ChangelogReader(settings.brokers, topic, 0, stall_s=20.0)
+        self.reader = ChangelogReader(settings, topic, 0, stall_s=20.0)
         self.changelog = Changelog(self.producer, self.reader, topic, 0, writer)
 
     async def take(self) -> Taken:

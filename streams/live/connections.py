@@ -1,0 +1,64 @@
+"""Every connection of aiokafka and Faust to Kafka is made here, so that all of them are secured alike."""
+
+from __future__ import annotations
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from faust.auth import SASLCredentials, SSLCredentials
+from faust.types.auth import CredentialsT
+
+from streams.kafka_access import connection_options, uses_sasl, uses_tls
+from streams.settings import Settings
+
+
+def new_consumer(settings: Settings, *, fetch_bytes: int = 1 << 22) -> AIOKafkaConsumer:
+    """A consumer without a group: it reads what it is assigned, from where it is told to.
+
+    Raises
+    ------
+    SettingsError
+        The security settings do not hold together.
+    """
+    return AIOKafkaConsumer(
+        **connection_options(settings),
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=fetch_bytes,
+        fetch_max_wait_ms=100,
+    )
+
+
+def new_producer(settings: Settings, *, idempotent: bool, batch_bytes: int) -> AIOKafkaProducer:
+    """A producer that waits for all replicas and lingers for nothing.
+
+    Raises
+    ------
+    SettingsError
+        The security settings do not hold together.
+    """
+    return AIOKafkaProducer(
+        **connection_options(settings),
+        acks="all",
+        enable_idempotence=idempotent,
+        max_batch_size=batch_bytes,
+        linger_ms=0,
+        request_timeout_ms=int(settings.request_timeout_s * 1000),
+    )
+
+
+def broker_credentials(settings: Settings) -> CredentialsT | None:
+    """The same for the clients that Faust makes; None where nothing is secured.
+
+    Raises
+    ------
+    SettingsError
+        The security settings do not hold together.
+    """
+    options = connection_options(settings)
+    if uses_sasl(settings):
+        return SASLCredentials(
+            username=options["sasl_plain_username"],
+            password=options["sasl_plain_password"],
+            mechanism=options["sasl_mechanism"],
+            ssl_context=options.get("ssl_context"),
+        )
+    return SSLCredentials(options["ssl_context"]) if uses_tls(settings) else None
