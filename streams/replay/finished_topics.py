@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
-from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError, OffsetOutOfRangeError
+from kafka import TopicPartition
+from kafka.errors import OffsetOutOfRangeError
 
 from streams.core.errors import BrokerError, TopicError
 from streams.provisioning import describe
+from streams.replay.connections import kafka_in_words, new_consumer
 from streams.settings import Settings
 
 POLL_MS: Final = 500
@@ -148,30 +149,21 @@ class FinishedTopics:
     @contextmanager
     def _consumer(self) -> Iterator[Any]:
         settings = self._settings
-        try:
-            consumer = KafkaConsumer(
-                bootstrap_servers=[part.strip() for part in settings.brokers.split(",")],
-                client_id="ebbtide-replay",
-                group_id=None,
-                enable_auto_commit=False,
-                auto_offset_reset="none",
-                allow_auto_create_topics=False,
-                fetch_max_wait_ms=100,
-                max_partition_fetch_bytes=settings.fetch_bytes,
-                metrics_enabled=False,
+        topics = f"topic {' '.join(self._names)}"
+        with kafka_in_words(settings, "Read", topics, "cannot be read", "Look at its log."):
+            consumer = new_consumer(
+                settings, "replay", auto_offset_reset="none", max_partition_fetch_bytes=settings.fetch_bytes
             )
-        except KafkaError as error:
-            raise BrokerError(f"Kafka at {settings.brokers} cannot be read: {error}.", "Look at its log.") from error
+        hint = "Once it is back, run the same command again."
         try:
-            yield consumer
-        except OffsetOutOfRangeError as error:
-            raise BrokerError(
-                f"Retention deleted records while they were being read: {error}.", "Run the same command again."
-            ) from error
-        except KafkaError as error:
-            raise BrokerError(
-                f"Kafka at {settings.brokers} stopped answering ({type(error).__name__}: {error}).",
-                "Once it is back, run the same command again.",
-            ) from error
+            with kafka_in_words(settings, "Read", topics, "stopped answering", hint):
+                yield consumer
+        except BrokerError as error:
+            if isinstance(error.__cause__, OffsetOutOfRangeError):
+                raise BrokerError(
+                    f"Retention deleted records while they were being read: {error.__cause__}.",
+                    "Run the same command again.",
+                ) from error.__cause__
+            raise
         finally:
             consumer.close(autocommit=False)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Final, Self
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
 
-from streams.core.errors import BrokerError
 from streams.provisioning import describe, refuse_misfits
+from streams.replay.connections import kafka_in_words, new_consumer
 from streams.replay.finished_topics import Received
 from streams.settings import Settings
 
@@ -53,23 +53,16 @@ class FollowedTopics:
         refuse_misfits(states, self._settings)
         self._names = {state.name: state.topic.name for state in states}
         partitions = [TopicPartition(state.name, number) for state in states for number in range(state.partitions)]
-        try:
-            self._consumer = KafkaConsumer(
-                bootstrap_servers=[part.strip() for part in self._settings.brokers.split(",")],
-                client_id="ebbtide-follow",
-                group_id=None,
-                enable_auto_commit=False,
+        with self._in_words():
+            self._consumer = new_consumer(
+                self._settings,
+                "follow",
                 auto_offset_reset="earliest",
-                allow_auto_create_topics=False,
-                fetch_max_wait_ms=100,
                 max_poll_records=MOST_AT_ONCE,
                 check_crcs=False,  # kafka-python computes them in Python: dearer than all else, and TCP has its own
-                metrics_enabled=False,
             )
             self._consumer.assign(partitions)
             self._consumer.seek_to_beginning(*partitions)
-        except KafkaError as error:
-            raise self._stopped(error) from error
         return self
 
     def __exit__(
@@ -89,10 +82,8 @@ class FollowedTopics:
         """
         if self._consumer is None:
             raise RuntimeError("the topics are not open")
-        try:
+        with self._in_words():
             fetched = self._consumer.poll(timeout_ms=int(timeout_s * 1000))
-        except KafkaError as error:
-            raise self._stopped(error) from error
         return [
             Received(
                 self._names[tp.topic],
@@ -107,8 +98,6 @@ class FollowedTopics:
             for record in records
         ]
 
-    def _stopped(self, error: KafkaError) -> BrokerError:
-        return BrokerError(
-            f"Kafka at {self._settings.brokers} cannot be read ({type(error).__name__}: {error}).",
-            "Look at the broker's log.",
-        )
+    def _in_words(self) -> AbstractContextManager[None]:
+        topics = f"topic {' '.join(self._names)}"
+        return kafka_in_words(self._settings, "Read", topics, "cannot be read", "Look at the broker's log.")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from streams.core.errors import BrokerError
 from streams.core.events import INPUT_TOPICS
+from streams.replay.connections import kafka_in_words, new_producer
 from streams.replay.outgoing import Outgoing, partition_of
 from streams.settings import Settings
 from streams.topics import topic_name
@@ -36,34 +35,16 @@ class Sender(Protocol):
 
 
 class KafkaSender:
-    """kafka-python's producer, set to keep the order within a partition.
-
-    Without producer ids, as the embedded broker has none: one request on its way per broker, repeated until all
-    replicas have acknowledged it.
-    """
+    """kafka-python's producer to the input topics."""
 
     def __init__(self, settings: Settings) -> None:
         self._names = {topic: topic_name(topic, settings) for topic in INPUT_TOPICS}
-        try:
-            self._producer = KafkaProducer(
-                bootstrap_servers=[part.strip() for part in settings.brokers.split(",")],
-                client_id="ebbtide-publish",
-                acks="all",
-                enable_idempotence=False,
-                max_in_flight_requests_per_connection=1,
-                delivery_timeout_ms=int(settings.ack_timeout_s * 1000),
-                request_timeout_ms=int(min(settings.request_timeout_s, settings.ack_timeout_s / 2) * 1000),
-                linger_ms=20,
-                batch_size=256 * 1024,
-                compression_type=None,
-                allow_auto_create_topics=False,
-                metrics_enabled=False,
-            )
-            self._partitions = {topic: len(self._producer.partitions_for(name)) for topic, name in self._names.items()}
-        except KafkaError as error:
-            raise BrokerError(
-                f"Kafka at {settings.brokers} cannot be published to: {error}.", "Look at the broker's log."
-            ) from error
+        self._partitions: dict[str, int] = {}
+        for topic, name in self._names.items():
+            with kafka_in_words(settings, "Write", f"topic {name}", "cannot be published to", "Look at its log."):
+                if not self._partitions:
+                    self._producer = new_producer(settings, "publish")
+                self._partitions[topic] = len(self._producer.partitions_for(name))
 
     def send(self, message: Outgoing, timestamp_ms: int) -> Future:
         """Hand over a message, in the partition that a Java producer would choose."""

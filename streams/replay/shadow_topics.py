@@ -5,19 +5,18 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Final, Self
 
-from kafka import KafkaProducer
-from kafka.errors import KafkaError
-
 from streams import codec, topics
 from streams.cloud_events import cloud_event_headers
-from streams.core.errors import BrokerError, TopicError
+from streams.core.errors import TopicError
 from streams.core.ports import Output, Rejection
 from streams.dead_letters import dead_letter
 from streams.provisioning import delete_topics, describe, ensure_topics
 from streams.replay import result_folder
+from streams.replay.connections import kafka_in_words, new_producer
 from streams.replay.outgoing import partition_of
 from streams.replay.sources import Row
 from streams.settings import Settings
@@ -91,25 +90,9 @@ class ShadowTopics:
         self._topics = {topic: topic_name(topic, settings, suffix) for topic in SHADOWED}
         self._partitions = {topic: topics.CATALOGUE[topic].partitions(settings) for topic in SHADOWED}
         self._source = f"/ebbtide/{settings.group_id}/replay/{name}"
-        self._waiting: deque[Any] = deque()
-        try:
-            # Without producer ids, as the embedded broker has none; a repeat of a lost ack carries the same id.
-            self._producer = KafkaProducer(
-                bootstrap_servers=[part.strip() for part in settings.brokers.split(",")],
-                client_id="ebbtide-replay",
-                acks="all",
-                enable_idempotence=False,
-                max_in_flight_requests_per_connection=1,
-                delivery_timeout_ms=int(settings.ack_timeout_s * 1000),
-                request_timeout_ms=int(min(settings.request_timeout_s, settings.ack_timeout_s / 2) * 1000),
-                linger_ms=20,
-                batch_size=256 * 1024,
-                compression_type=None,
-                allow_auto_create_topics=False,
-                metrics_enabled=False,
-            )
-        except KafkaError as error:
-            raise BrokerError(f"Kafka at {settings.brokers} cannot be written to: {error}.") from error
+        self._waiting: deque[tuple[str, Any]] = deque()
+        with self._in_words(self._topics[topics.SEGMENT_CHANGES]):
+            self._producer = new_producer(settings, "replay")
 
     def __enter__(self) -> Self:
         return self
@@ -154,25 +137,18 @@ class ShadowTopics:
     ) -> None:
         if partition is None:
             partition = partition_of(key or b"", self._partitions[topic])
-        try:
-            self._waiting.append(
-                self._producer.send(
-                    self._topics[topic], value=value, key=key, headers=list(headers), partition=partition
-                )
-            )
-        except KafkaError as error:
-            raise self._refused(error) from error
+        name = self._topics[topic]
+        with self._in_words(name):
+            sent = self._producer.send(name, value=value, key=key, headers=list(headers), partition=partition)
+        self._waiting.append((name, sent))
         if len(self._waiting) >= PENDING:
             self._await_oldest()
 
     def _await_oldest(self) -> None:
-        try:
-            self._waiting.popleft().get(timeout=self._settings.ack_timeout_s)
-        except KafkaError as error:
-            raise self._refused(error) from error
+        name, sent = self._waiting.popleft()
+        with self._in_words(name):
+            sent.get(timeout=self._settings.ack_timeout_s)
 
-    def _refused(self, error: KafkaError) -> BrokerError:
-        return BrokerError(
-            f"Kafka at {self._settings.brokers} did not take the replay ({type(error).__name__}: {error}).",
-            "Once it is well, run the same command with --replace.",
-        )
+    def _in_words(self, name: str) -> AbstractContextManager[None]:
+        hint = "Once it is well, run the same command with --replace."
+        return kafka_in_words(self._settings, "Write", f"topic {name}", "did not take the replay", hint)
