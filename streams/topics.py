@@ -19,6 +19,7 @@ SEGMENT_CHANGES: Final = "segment-changes"
 CHURN_RISK: Final = "churn-risk"
 LATE_EVENTS: Final = "late-events"
 DEAD_LETTERS: Final = "dead-letters"
+DEAD_LETTER_DECISIONS: Final = "dead-letter-decisions"
 USER_PROFILES: Final = "user-profiles"
 TRAINING_EXAMPLES: Final = "training-examples"
 MODEL_CUTS: Final = "model-cuts"
@@ -104,11 +105,13 @@ class Topic:
 
 
 def _input(name: str, purpose: str) -> Topic:
-    return Topic(name, purpose, "user_id", Cleanup.DELETE, Keep.INPUT, ("publish",), ("worker", "replay"))
+    return Topic(
+        name, purpose, "user_id", Cleanup.DELETE, Keep.INPUT, ("publish", "dead-letters"), ("worker", "replay")
+    )
 
 
-def _output(name: str, purpose: str, key: str = "user_id") -> Topic:
-    return Topic(name, purpose, key, Cleanup.DELETE, Keep.OUTPUT, ("worker",), ("diff",))
+def _output(name: str, purpose: str, key: str = "user_id", read_by: tuple[str, ...] = ("diff",)) -> Topic:
+    return Topic(name, purpose, key, Cleanup.DELETE, Keep.OUTPUT, ("worker",), read_by)
 
 
 CATALOGUE: Final[dict[str, Topic]] = {
@@ -120,7 +123,25 @@ CATALOGUE: Final[dict[str, Topic]] = {
         _output(SEGMENT_CHANGES, "a user moved to another stage, tier or risk band, with the evidence"),
         _output(CHURN_RISK, "how likely a customer is to churn, with reasons"),
         _output(LATE_EVENTS, "accepted events that came after their user's profile was settled"),
-        _output(DEAD_LETTERS, "rejected records: original bytes, reason code, where they stood", "as received"),
+        _output(
+            DEAD_LETTERS,
+            "rejected records: original bytes, reason code, where they stood",
+            "as received",
+            ("dead-letters",),
+        ),
+        Topic(
+            DEAD_LETTER_DECISIONS,
+            "what a redrive has done with which dead letter, and whose turn it is: no letter is sent twice",
+            "topic, partition, offset and hash of the rejected record",
+            Cleanup.COMPACT,
+            Keep.NEWEST,
+            ("dead-letters",),
+            ("dead-letters",),
+            single=True,
+            # Whose turn it is, is read off the order of records no older than an acknowledgement takes.
+            compaction_lag_ms=HOUR_MS,
+            tombstone_ms=DAY_MS,
+        ),
         Topic(
             USER_PROFILES,
             "the portrait of every user, at most once a minute each",

@@ -12,6 +12,7 @@
     │   ├── TopicError          a topic is missing, or has the wrong partitions or configuration
     │   └── AccessError         Kafka knows us not, is not who we trust, or does not let us: waiting does not help
     ├── FeedError               an input of which too much cannot be accepted
+    ├── RedriveError            dead letters that cannot be read, mended or sent again as asked
     ├── ChildError              a process that we started ended before its time
     ├── StateError              stored state that is newer, foreign or damaged
     └── SnapshotError           a model cut that is foreign, tampered with, or of another feature schema
@@ -82,6 +83,10 @@ class AccessError(BrokerError):
 
 class FeedError(EbbtideError):
     """So much of an input cannot be accepted that going on would throw it away."""
+
+
+class RedriveError(EbbtideError):
+    """Dead letters that cannot be read, mended or sent again as asked."""
 
 
 class ChildError(EbbtideError):

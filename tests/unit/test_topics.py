@@ -10,6 +10,7 @@ from streams.topics import (
     CATALOGUE,
     CHANGELOG,
     CLICKS,
+    DEAD_LETTER_DECISIONS,
     TRAINING_EXAMPLES,
     USER_PROFILES,
     Cleanup,
@@ -34,7 +35,11 @@ def test_inputs_changelog_and_keyed_outputs_share_one_partition_count() -> None:
 
 
 def test_what_has_one_order_has_one_partition() -> None:
-    assert {name for name, topic in CATALOGUE.items() if topic.single} == {"training-examples", "model-cuts"}
+    assert {name for name, topic in CATALOGUE.items() if topic.single} == {
+        "training-examples",
+        "model-cuts",
+        "dead-letter-decisions",
+    }
 
 
 def test_inputs_are_kept_for_the_input_retention() -> None:
@@ -55,7 +60,7 @@ def test_training_examples_are_kept_for_ever() -> None:
 
 def test_state_is_compacted_and_never_deleted() -> None:
     compacted = {name for name, topic in CATALOGUE.items() if topic.cleanup is Cleanup.COMPACT}
-    assert compacted == {USER_PROFILES, CHANGELOG}
+    assert compacted == {USER_PROFILES, CHANGELOG, DEAD_LETTER_DECISIONS}
     assert "retention.ms" not in CATALOGUE[CHANGELOG].config(SETTINGS)
 
 
