@@ -21,7 +21,7 @@ from streams.core.ports import ChurnScorer, Contribution, Facts, Output
 from streams.core.profile import AFTER_EVENTS, Profile
 from streams.core.reasons import MOST_REASONS, reasons
 from streams.core.state import PHASES, STAGE_NAMES
-from streams.core.stored_profile import Served
+from streams.core.stored_profile import Delivery, Served
 from streams.core.windows import window
 
 SEGMENT_CHANGES: Final = "segment-changes"
@@ -79,6 +79,17 @@ def tier_name(tier: int) -> str | None:
 def band_name(band: int) -> str | None:
     """The name of a risk band; None before the first probability."""
     return BANDS[band] if band >= 0 else None
+
+
+def untold(delivery: Delivery, dimension: str, previous: str | None) -> bool:
+    """Set what was last told of a stage or tier back to what it was before; whether that is kept for the dimension."""
+    if dimension == "lifecycle":
+        delivery.stage = -1 if previous is None else STAGE_NAMES.index(previous)
+    elif dimension == "value_tier":
+        delivery.tier = -1 if previous is None else TIERS.index(previous)
+    else:
+        return False
+    return True
 
 
 class Decider:

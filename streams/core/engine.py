@@ -13,7 +13,7 @@ from typing import Final
 
 from streams.core import decisions
 from streams.core.deadlines import DeadlineQueue
-from streams.core.decisions import Cause, Decider, by_event, by_policy
+from streams.core.decisions import Cause, Decider, by_event, by_policy, untold
 from streams.core.events import DAY_MS, INPUT_TOPICS, MINUTE_MS, Event, Kind, Position
 from streams.core.fold import Fold, Moment
 from streams.core.instants import format_instant
@@ -22,7 +22,7 @@ from streams.core.lifecycle import evaluate
 from streams.core.messages import event_body
 from streams.core.policy import Compiled, Policy
 from streams.core.portrait import portrait
-from streams.core.ports import ChurnScorer, Facts, Output, Rejection, Step
+from streams.core.ports import ChurnScorer, Facts, Output, Rejection, Seen, Step
 from streams.core.profile import MAX_OPEN, Profile
 from streams.core.profile_cache import ProfileCache, ProfileStore
 from streams.core.rescoring import Rescoring
@@ -162,6 +162,27 @@ class PartitionEngine:
         profile = self._profiles.find(user_id)
         return None if profile is None or profile.view.since < 0 else portrait(profile, self.mode)
 
+    def untell(self, discarded: Iterable[tuple[str, str, str | None]]) -> Step:
+        """Take back what the world was never told, as messages were discarded before they went out.
+
+        What is known of the users stays. Where it differs from what the world was told last, the user's next change,
+        scheduled score or new policy tells the difference; where it is the same again by then, nothing is told.
+
+        Parameters
+        ----------
+        discarded
+            (user, dimension, previous) of discarded segment changes, the newest first. Risk bands are left as they
+            are: the way to the next one starts from them, and every score tells them.
+        """
+        self._profiles.begin()
+        step = Step()
+        for user_id, dimension, previous in discarded:
+            profile = self._profiles.find(user_id)
+            if profile is not None and untold(profile.delivery, dimension, previous):
+                step.changed[user_id] = None
+        self._profiles.trim(step.changed)
+        return step
+
     def settled(self, user_id: str) -> bytes | None:
         """The settled state of a user as of W, byte for byte a function of the log."""
         profile = self._profiles.find(user_id)
@@ -240,6 +261,7 @@ class PartitionEngine:
         step.changed[user_id] = None
         step.portraits[user_id] = None
         before = profile.view.stage if profile.delivery.seq else None
+        told = profile.delivery.stage
         if profile.is_late(event, self.watermark):
             self._late(profile, event, model, step)
         else:
@@ -256,6 +278,7 @@ class PartitionEngine:
             ):
                 facts.settled_early += profile.settle_early(self._fold, MAX_OPEN // 2)
         self._restage(before, profile)
+        self._seen(profile, told, step)
         self._silence.file(user_id, profile.view.next_at)
         if len(profile.open) > MANY_OPEN:
             # A long invoice is not carried along until the next visit: it settles as soon as W lets it.
@@ -424,6 +447,7 @@ class PartitionEngine:
     def _new_policy(self, profile: Profile, model: ChurnScorer, step: Step) -> None:
         """Bring a profile of another policy over; only what is different now is told."""
         before = self._unpolicied.pop(profile.user_id)
+        told = profile.delivery.stage
         fold = self._fold
         state = decode_state(profile.settled)
         if state.since >= 0:
@@ -437,8 +461,14 @@ class PartitionEngine:
         self._tell(profile, cause, at, f"policy {self.policy.version}", False, model, step)
         self._decider.rebanded(profile, cause, at, step.outputs, step.facts)
         self._restage(before, profile)
+        self._seen(profile, told, step)
         step.changed[profile.user_id] = None
         step.portraits[profile.user_id] = None
+
+    def _seen(self, profile: Profile, told: int, step: Step) -> None:
+        now = profile.delivery.stage
+        change = (STAGE_NAMES[told], STAGE_NAMES[now]) if told != now and told >= 0 and now >= 0 else None
+        step.seen.append(Seen(self.newest, profile.user_id, change))
 
     def _restage(self, before: int | None, profile: Profile) -> None:
         after = profile.view.stage

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from streams.core.events import Event, Position
 
@@ -119,6 +119,16 @@ class Facts:
         self.by_input[kind, outcome] = self.by_input.get((kind, outcome), 0) + 1
 
 
+class Seen(NamedTuple):
+    """Somebody with an accepted event, or brought over to a new policy, and what that did to the life-cycle stage."""
+
+    at_ms: int
+    """The log's time then: the newest event time so far."""
+    user_id: str
+    change: tuple[str, str] | None
+    """Previous and current stage as told; None where it is the same, the first, or none any more."""
+
+
 @dataclass(slots=True)
 class Step:
     """What one call of the engine gives back."""
@@ -130,4 +140,6 @@ class Step:
     """Users whose stored profile changed, in order of first change."""
     portraits: dict[str, None] = field(default_factory=dict)
     """Users whose published portrait changed (a subset of ``changed``, or ended)."""
+    seen: list[Seen] = field(default_factory=list)
+    """In order: what the output circuit breaker watches."""
     facts: Facts = field(default_factory=Facts)
