@@ -11,7 +11,7 @@ TESTS  ?= tests
 # Two a core: many tests wait for brokers, sessions and processes.
 PROCESSES ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 
-.PHONY: help setup demo test lint format docs kafka lock
+.PHONY: help setup demo test long lint format docs kafka lock
 
 help: ## what there is to make
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ demo: setup ## a simulated shop, live in this terminal, for about a minute
 
 test: setup ## every test, against the embedded broker, and Apache Kafka where Java 17 and Maven are found
 	$(BIN)/pytest --numprocesses=$(PROCESSES) --dist=loadfile --no-loadscope-reorder $(TESTS)
+
+long: setup ## the tests that take minutes each: whole logs
+	$(BIN)/pytest -m long $(TESTS)
 
 lint: setup ## ruff, mypy --strict and the import arrows
 	$(BIN)/ruff check .

@@ -173,7 +173,6 @@ def test_a_cleanup_policy_that_loses_state_is_refused(broker_settings: Settings)
 
 
 @pytest.mark.kafka
-@pytest.mark.xdist_group("kafka")
 class TestConfigurationOnApacheKafka:
     """The embedded broker reports no configuration that was not given to it, and no effective defaults."""
 

@@ -7,7 +7,7 @@ import pytest
 from tests.support.backfills import Ran, backfill, discrimination
 from tests.support.shared_logs import real_log
 
-pytestmark = [pytest.mark.data, pytest.mark.slow, pytest.mark.xdist_group("complete-journey"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.data, pytest.mark.slow, pytest.mark.timeout(600)]
 
 NAME = "complete_journey_dev"
 

@@ -10,7 +10,7 @@ import pytest
 from tests.support.backfills import Ran, backfill
 from tests.support.shared_logs import real_log
 
-pytestmark = [pytest.mark.data, pytest.mark.xdist_group("visits"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.data, pytest.mark.timeout(300)]
 
 CUSTOMER_STAGES = {"new_customer", "growing", "reactivated", "loyal", "at_risk", "churned"}
 ENGAGING = {"cart", "addtocart", "add_to_cart", "fav", "favourite", "favorite", "share", "review"}

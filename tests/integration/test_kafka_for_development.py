@@ -39,7 +39,6 @@ def ended(process: subprocess.Popen[str], sent: signal.Signals) -> int:
 
 
 @pytest.mark.kafka
-@pytest.mark.xdist_group("kafka")
 def test_it_stops_in_order_and_keeps_its_topics(apache_kafka: RunningBroker, tmp_path: Path) -> None:
     port = free_port()
     settings = Settings(brokers=f"127.0.0.1:{port}", partitions=2)
@@ -56,7 +55,6 @@ def test_it_stops_in_order_and_keeps_its_topics(apache_kafka: RunningBroker, tmp
 
 
 @pytest.mark.kafka
-@pytest.mark.xdist_group("kafka")
 def test_killed_and_frozen_it_comes_back_on_its_port_with_its_topics(mortal_kafka: ApacheKafka) -> None:
     settings = Settings(brokers=mortal_kafka.brokers, partitions=2)
     ensure_topics(settings)
@@ -75,7 +73,6 @@ def test_killed_and_frozen_it_comes_back_on_its_port_with_its_topics(mortal_kafk
 
 
 @pytest.mark.kafka
-@pytest.mark.xdist_group("kafka")
 def test_a_taken_port_is_one_line_and_1(
     apache_kafka: RunningBroker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

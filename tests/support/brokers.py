@@ -93,7 +93,7 @@ def mortal_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApacheKaf
 
 @pytest.fixture(
     scope="session",
-    params=[EMBEDDED, pytest.param(APACHE, marks=[pytest.mark.kafka, pytest.mark.xdist_group("kafka")])],
+    params=[EMBEDDED, pytest.param(APACHE, marks=[pytest.mark.kafka])],
 )
 def broker(request: pytest.FixtureRequest) -> RunningBroker:
     """Each broker in turn. Under xdist all tests on Apache Kafka share one process, so one Kafka is started."""
