@@ -149,6 +149,16 @@ class Settings:
     fetch_bytes: int = _setting(
         8 * 1024 * 1024, "one fetch of one partition, at most", unit="B", at_least=65_536, at_most=268_435_456
     )
+    hold_share: float = _setting(
+        0.5,
+        "outputs of a partition are held when more than this share of the users seen in a minute change stage, until "
+        "`ebbtide outputs` decides; 1 switches that off",
+        at_least=0.01,
+        at_most=1,
+    )
+    hold_least_users: int = _setting(
+        50, "fewer users seen in a minute of a partition are never a reason to hold its outputs", at_least=1
+    )
     cache_profiles: int = _setting(
         200_000, "decoded profiles kept in memory per worker, about 4 KB each", at_least=1, at_most=100_000_000
     )

@@ -90,6 +90,10 @@ class Metering(Observer):
     def sent(self, topic: str, records: int) -> None:
         self._metrics.add(catalogue.OUTPUTS, records, topic)
 
+    def holding(self, partition: int, holds: bool, outputs: int) -> None:
+        self._metrics.set(catalogue.OUTPUTS_HELD, holds, str(partition))
+        self._metrics.add(catalogue.HELD_OUTPUTS, outputs)
+
     def examples_sent(self, examples: int) -> None:
         self._metrics.add(catalogue.EXAMPLES_SENT, examples)
 

@@ -26,6 +26,9 @@ class Observer:
     def sent(self, topic: str, records: int) -> None:
         """Records were acknowledged by an output topic (without its prefix)."""
 
+    def holding(self, partition: int, holds: bool, outputs: int) -> None:
+        """Whether a partition's outputs are held, and how many were since the last call."""
+
     def stage_seconds(self, stage: str, seconds: float) -> None:
         """A stage of the pipeline took this long: ``align``, ``engine``, ``outputs``, ``changelog``, ``store``."""
 

@@ -81,6 +81,13 @@ PIPELINE_SECONDS = HistogramMetric(
 OUTPUTS = CounterMetric(
     "ebbtide_output_records_total", "records", "records acknowledged by an output topic", ("topic",)
 )
+OUTPUTS_HELD = GaugeMetric(
+    "ebbtide_outputs_held",
+    "",
+    "1 while the circuit breaker holds a partition's outputs until somebody decides, else 0",
+    ("partition",),
+)
+HELD_OUTPUTS = CounterMetric("ebbtide_held_outputs_total", "records", "outputs that went to held-outputs instead")
 WATERMARK = GaugeMetric(
     "ebbtide_watermark_timestamp_seconds", "s since 1970", "W of a partition, in event time", ("partition",)
 )
