@@ -11,7 +11,7 @@ TESTS  ?= tests
 # Two a core: many tests wait for brokers, sessions and processes.
 PROCESSES ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 
-.PHONY: help setup demo test long lint format docs kafka lock
+.PHONY: help setup demo test long chaos lint format docs kafka lock
 
 help: ## what there is to make
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ test: setup ## every test, against the embedded broker, and Apache Kafka where J
 
 long: setup ## the tests that take minutes each: whole logs
 	$(BIN)/pytest -m long $(TESTS)
+
+chaos: setup ## Apache Kafka, workers and trainer under load, killed and frozen (SEED=any MINUTES=40 CLOCK=log)
+	@$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),40) --clock $(or $(CLOCK),log) $(if $(SEED),--seed $(SEED))
 
 lint: setup ## ruff, mypy --strict and the import arrows
 	$(BIN)/ruff check .
