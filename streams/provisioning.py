@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -13,11 +14,15 @@ from kafka.errors import (
     InvalidReplicationFactorError,
     KafkaError,
     TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
     for_code,
 )
 from kafka.net.compat import KafkaNetClient
 
+from streams.access_list import Role, access_list
 from streams.core.errors import BrokerError, TopicError
+from streams.kafka_access import connection_options, denied, refusal
+from streams.reaching import why_unreachable
 from streams.settings import Settings
 from streams.topics import CATALOGUE, Topic, topic_name
 
@@ -39,6 +44,8 @@ class TopicState:
     replication_factor: int = 0
     config: dict[str, str] = field(default_factory=dict)
     """What the broker reports; the embedded one reports little."""
+    allowed: frozenset[str] | None = None
+    """What Kafka lets us do with it (``READ``, ``DESCRIBE_CONFIGS``); None where it does not say."""
 
     @property
     def exists(self) -> bool:
@@ -63,7 +70,7 @@ def wait_for_broker(brokers: str, timeout_s: float = REACH_WITHIN_S) -> None:
     BrokerError
         None did within ``timeout_s`` seconds.
     """
-    with _admin(brokers, timeout_s) as admin:
+    with _admin(Settings(brokers=brokers), timeout_s) as admin:
         admin.describe_cluster()
 
 
@@ -72,6 +79,7 @@ def ensure_topics(
     names: Iterable[str] = tuple(CATALOGUE),
     *,
     suffix: str = "",
+    roles: Iterable[Role] = (),
     timeout_s: float = REACH_WITHIN_S,
 ) -> list[str]:
     """Create the topics that are missing and check those that are there; any number of workers may do so at once.
@@ -84,6 +92,8 @@ def ensure_topics(
         Names from :data:`streams.topics.CATALOGUE`; all by default.
     suffix
         Stands behind every name: the shadow topics of a replay.
+    roles
+        As whom we shall work: what Kafka must allow to them is checked too, as far as the broker says it.
 
     Returns
     -------
@@ -94,6 +104,8 @@ def ensure_topics(
     ------
     TopicError
         A topic is there with other partitions or configuration, or could not be created; every one is named.
+    AccessError
+        Kafka does not know us, or does not let us.
     BrokerError
         The broker does not answer.
 
@@ -103,14 +115,17 @@ def ensure_topics(
     ['clicks', 'searches', ...]
     """
     wanted = list(names)
-    with _admin(settings.brokers, timeout_s) as admin:
+    with _admin(settings, timeout_s) as admin:
         missing = [state.topic for state in _states(admin, settings, wanted, suffix) if not state.exists]
         created = _create(admin, settings, missing, suffix) if missing else []
         if missing:
             admin.wait_for_topics(
                 [topic_name(topic.name, settings, suffix) for topic in missing], timeout_ms=_VISIBLE_WITHIN_S * 1_000
             )
-        refuse_misfits(_states(admin, settings, wanted, suffix), settings)
+        states = _states(admin, settings, wanted, suffix)
+        refuse_misfits(states, settings)
+        for role in roles:
+            refuse_without(states, role, settings)
         return created
 
 
@@ -135,18 +150,22 @@ def describe(
     timeout_s: float = REACH_WITHIN_S,
 ) -> list[TopicState]:
     """Topics as they stand on the broker, in the order asked for, the missing ones too."""
-    with _admin(settings.brokers, timeout_s) as admin:
+    with _admin(settings, timeout_s) as admin:
         return _states(admin, settings, list(names), suffix)
 
 
 def refuse_misfits(states: list[TopicState], settings: Settings) -> None:
-    """Raise :class:`TopicError` where a topic is missing or does not fit; it names all of them."""
+    """Raise :class:`TopicError` where a topic is missing or does not fit; it names all of them.
+
+    Where Kafka does not let us see a topic's configuration, nobody can say whether it fits: an ``AccessError``.
+    """
     missing = [state.name for state in states if not state.exists]
     if missing:
         raise TopicError(
             f"Topics are missing at {settings.brokers}: {', '.join(missing)}.",
             "Create them with: ebbtide topics --create.",
         )
+    _refuse_denied(states, "DescribeConfigs", settings)
     wrong = [f"{state.name}: {', '.join(found)}" for state in states if (found := state.differences(settings))]
     if wrong:
         raise TopicError(
@@ -154,6 +173,26 @@ def refuse_misfits(states: list[TopicState], settings: Settings) -> None:
             "Set EBBTIDE_PARTITIONS to what is there (it cannot change later), or mend the configuration with "
             "kafka-configs, or choose another EBBTIDE_TOPIC_PREFIX.",
         )
+
+
+def refuse_without(states: Iterable[TopicState], role: Role, settings: Settings) -> None:
+    """Raise :class:`AccessError` where Kafka does not let us do with a topic what a role has to."""
+    by_name = {state.name: state for state in states}
+    for entry in access_list(role, settings):
+        if entry.name in by_name and not entry.prefixed:
+            _refuse_denied([by_name[entry.name]], entry.operation, settings)
+
+
+def refuse_unreadable(states: Iterable[TopicState], settings: Settings) -> None:
+    """Raise :class:`AccessError` where Kafka does not let us read a topic that exists."""
+    _refuse_denied(states, "Read", settings)
+
+
+def _refuse_denied(states: Iterable[TopicState], operation: str, settings: Settings) -> None:
+    wanted = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", operation).upper()
+    for state in states:
+        if state.allowed is not None and wanted not in state.allowed:
+            raise denied(settings, operation, f"topic {state.name}")
 
 
 def delete_topics(
@@ -171,7 +210,7 @@ def delete_topics(
     if not suffix:
         raise ValueError("only shadow topics are deleted")
     wanted = list(names)
-    with _admin(settings.brokers, timeout_s) as admin:
+    with _admin(settings, timeout_s) as admin:
         there = [state.name for state in _states(admin, settings, wanted, suffix) if state.exists]
         if not there:
             return []
@@ -205,8 +244,21 @@ def topic_ids(settings: Settings, names: Iterable[str] = tuple(CATALOGUE), *, su
     return {state.topic.name: state.id for state in describe(settings, names, suffix=suffix) if state.id is not None}
 
 
+def cluster_id(settings: Settings) -> str:
+    """Kafka's id of the cluster, "" where the broker names none.
+
+    Examples
+    --------
+    >>> cluster_id(Settings())  # doctest: +SKIP
+    '3He9Gky8QJ2wSloxYo3fQg'
+    """
+    with _admin(settings, REACH_WITHIN_S) as admin:
+        return str(admin.describe_cluster()["cluster_id"] or "")
+
+
 @contextmanager
-def _admin(brokers: str, timeout_s: float) -> Iterator[Any]:
+def _admin(settings: Settings, timeout_s: float) -> Iterator[Any]:
+    options = connection_options(settings)
     made: list[Any] = []
 
     def network(**config: Any) -> Any:
@@ -215,7 +267,7 @@ def _admin(brokers: str, timeout_s: float) -> Iterator[Any]:
 
     try:
         admin = KafkaAdminClient(
-            bootstrap_servers=[part.strip() for part in brokers.split(",")],
+            **options,
             bootstrap_timeout_ms=int(timeout_s * 1_000),
             client_id="ebbtide-admin",
             kafka_client=network,
@@ -224,21 +276,27 @@ def _admin(brokers: str, timeout_s: float) -> Iterator[Any]:
         for client in made:  # kafka-python 3.0.12 leaves thread and sockets behind where a start fails
             client.close()
             client._net.stop()
-        raise BrokerError(
-            f"No Kafka broker answered at {brokers} within {timeout_s:g} s.",
+        refused = refusal(error, settings, "Describe", "cluster") or why_unreachable(settings)
+        raise refused or BrokerError(
+            f"No Kafka broker answered at {settings.brokers} within {timeout_s:g} s.",
             "Start one (ebbtide broker, make kafka) or name another with EBBTIDE_BROKERS.",
         ) from error
     try:
         yield admin
     except (KafkaError, OSError) as error:
-        raise BrokerError(f"The Kafka broker at {brokers} refused: {error}.") from error
+        refused = refusal(error, settings, "Describe", "cluster")
+        raise refused or BrokerError(f"The Kafka broker at {settings.brokers} refused: {error}.") from error
     finally:
         admin.close()
 
 
 def _states(admin: Any, settings: Settings, names: list[str], suffix: str) -> list[TopicState]:
     full = {name: topic_name(name, settings, suffix) for name in names}
-    found = {entry["name"]: entry for entry in admin.describe_topics(list(full.values())) if entry["error_code"] == 0}
+    described = admin.describe_topics(list(full.values()))
+    for entry in described:
+        if for_code(entry["error_code"]) is TopicAuthorizationFailedError:
+            raise denied(settings, "Describe", f"topic {entry['name']}")
+    found = {entry["name"]: entry for entry in described if entry["error_code"] == 0}
     configs = _configs(admin, sorted(found))
     states = []
     for name in names:
@@ -255,6 +313,7 @@ def _states(admin: Any, settings: Settings, names: list[str], suffix: str) -> li
                 partitions=len(entry["partitions"]),
                 replication_factor=min(replicas, default=0),
                 config=configs.get(full[name], {}),
+                allowed=None if (said := entry.get("authorized_operations")) is None else frozenset(said),
             )
         )
     return states
@@ -290,6 +349,8 @@ def _create(admin: Any, settings: Settings, topics: list[Topic], suffix: str) ->
                 f"Kafka at {settings.brokers} cannot keep {settings.replication_factor} copies of {answer['name']}.",
                 "Lower EBBTIDE_REPLICATION_FACTOR or add brokers.",
             )
+        elif error is TopicAuthorizationFailedError:
+            raise denied(settings, "Create", f"topic {answer['name']}")
         elif error is not TopicAlreadyExistsError:  # another worker was quicker; what it made is checked below
             refused.append(f"{answer['name']}: {answer.get('error_message') or error.__name__}")
     if refused:

@@ -19,8 +19,6 @@ SEGMENT_CHANGES: Final = "segment-changes"
 CHURN_RISK: Final = "churn-risk"
 LATE_EVENTS: Final = "late-events"
 DEAD_LETTERS: Final = "dead-letters"
-HELD_OUTPUTS: Final = "held-outputs"
-OUTPUT_HOLDS: Final = "output-holds"
 DEAD_LETTER_DECISIONS: Final = "dead-letter-decisions"
 USER_PROFILES: Final = "user-profiles"
 TRAINING_EXAMPLES: Final = "training-examples"
@@ -50,7 +48,11 @@ class Keep(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One entry of the catalogue. ``commands`` are those of ``ebbtide``."""
+    """One entry of the catalogue.
+
+    ``written_by`` and ``read_by`` are commands of ``ebbtide``, or ``subscribers``: other people's services. What Kafka
+    must allow whom follows from them (:mod:`streams.access_list`).
+    """
 
     name: str
     purpose: str
@@ -112,7 +114,7 @@ def _input(name: str, purpose: str) -> Topic:
     )
 
 
-def _output(name: str, purpose: str, key: str = "user_id", read_by: tuple[str, ...] = ("diff",)) -> Topic:
+def _output(name: str, purpose: str, key: str = "user_id", read_by: tuple[str, ...] = ("diff", "subscribers")) -> Topic:
     return Topic(name, purpose, key, Cleanup.DELETE, Keep.OUTPUT, ("worker",), read_by)
 
 
@@ -145,32 +147,13 @@ CATALOGUE: Final[dict[str, Topic]] = {
             tombstone_ms=DAY_MS,
         ),
         Topic(
-            HELD_OUTPUTS,
-            "segment changes and risks that the circuit breaker holds until somebody decides",
-            "user_id",
-            Cleanup.DELETE,
-            Keep.OUTPUT,  # as long as they would have stood in their own topics
-            ("worker",),
-            ("worker",),
-        ),
-        Topic(
-            OUTPUT_HOLDS,
-            "which partitions hold their outputs and why, and what was decided about it",
-            "hold or decision, and partition",
-            Cleanup.COMPACT,
-            Keep.NEWEST,
-            ("worker", "outputs"),
-            ("worker", "outputs"),
-            single=True,
-        ),
-        Topic(
             USER_PROFILES,
             "the portrait of every user, at most once a minute each",
             "user_id",
             Cleanup.COMPACT,
             Keep.NEWEST,
             ("worker",),
-            ("profile", "diff"),
+            ("profile", "diff", "subscribers"),
             tombstone_ms=DAY_MS,
         ),
         Topic(
@@ -188,9 +171,9 @@ CATALOGUE: Final[dict[str, Topic]] = {
             "the model as of the end of each event-time day",
             "day",
             Cleanup.DELETE,
-            Keep.FOR_EVER,  # a replay scores with the cuts of its days
+            Keep.FOR_EVER,  # `worker --clock log` scores with the cuts of the events' days
             ("trainer",),
-            ("worker", "trainer", "replay"),
+            ("worker", "trainer"),
             single=True,
         ),
         Topic(
@@ -209,6 +192,18 @@ CATALOGUE: Final[dict[str, Topic]] = {
         ),
     )
 }
+
+
+SHADOWED: Final = (
+    SEGMENT_CHANGES,
+    CHURN_RISK,
+    LATE_EVENTS,
+    DEAD_LETTERS,
+    USER_PROFILES,
+    TRAINING_EXAMPLES,
+    MODEL_CUTS,
+)
+"""The topics that a replay writes beside; inputs and changelog stay the live installation's own."""
 
 
 def topic_name(name: str, settings: Settings, suffix: str = "") -> str:

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from typing import Final
 
 from streams import provisioning
+from streams.access_list import SETUP, Role
 from streams.live.exits import Exits
 from streams.live.metering import Metering
 from streams.live.observer import Observer
@@ -21,7 +22,6 @@ from streams.metrics.exposition import Exposition
 from streams.metrics.registry import new_metrics
 from streams.policies.reader import read_policy
 from streams.settings import Settings
-from streams.topics import MODEL_CUTS, TRAINING_EXAMPLES
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ def serve_trainer(settings: Settings) -> int:
     async def main() -> int:
         stopping = asyncio.Event()
         stop_on_signals(stopping.set)
-        await asyncio.to_thread(provisioning.ensure_topics, settings, (TRAINING_EXAMPLES, MODEL_CUTS))
+        await asyncio.to_thread(provisioning.ensure_topics, settings, SETUP[Role.TRAINER], roles=(Role.TRAINER,))
         loop = TrainerLoop(settings, Exits(), on_progress=observer.learned)
 
         def ready() -> str | None:

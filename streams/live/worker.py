@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from streams import provisioning
+from streams.access_list import Role
 from streams.core.cleaning import cleaning_policy
 from streams.core.engine import PartitionEngine
 from streams.core.errors import BrokerError
@@ -124,7 +125,8 @@ class Worker:
         settings = self.settings
         beat = asyncio.create_task(self._beat(), name="beat")
         try:
-            await asyncio.to_thread(provisioning.ensure_topics, settings)
+            roles = (Role.WORKER,) if self.trainer is None else (Role.WORKER, Role.TRAINER)
+            await asyncio.to_thread(provisioning.ensure_topics, settings, roles=roles)
             ids = await asyncio.to_thread(provisioning.topic_ids, settings, [CHANGELOG])
             stores = StoreFolder(
                 settings.state_dir / settings.group_id,

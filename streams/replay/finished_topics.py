@@ -11,7 +11,7 @@ from kafka import TopicPartition
 from kafka.errors import OffsetOutOfRangeError
 
 from streams.core.errors import BrokerError, TopicError
-from streams.provisioning import describe
+from streams.provisioning import describe, refuse_unreadable
 from streams.replay.connections import kafka_in_words, new_consumer
 from streams.settings import Settings
 
@@ -75,6 +75,7 @@ class FinishedTopics:
                 f"Topics are missing at {settings.brokers}: {', '.join(missing)}.",
                 "Look at EBBTIDE_BROKERS, EBBTIDE_TOPIC_PREFIX and the name; `ebbtide topics` lists what is there.",
             )
+        refuse_unreadable(states, settings)
         self._names = {state.name: state.topic.name for state in states}
         partitions = [
             TopicPartition(state.name, number)

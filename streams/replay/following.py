@@ -9,7 +9,7 @@ from typing import Final, Self
 
 from kafka import KafkaConsumer, TopicPartition
 
-from streams.provisioning import describe, refuse_misfits
+from streams.provisioning import describe, refuse_misfits, refuse_unreadable
 from streams.replay.connections import kafka_in_words, new_consumer
 from streams.replay.finished_topics import Received
 from streams.settings import Settings
@@ -51,6 +51,7 @@ class FollowedTopics:
     def __enter__(self) -> Self:
         states = describe(self._settings, self._asked)
         refuse_misfits(states, self._settings)
+        refuse_unreadable(states, self._settings)
         self._names = {state.name: state.topic.name for state in states}
         partitions = [TopicPartition(state.name, number) for state in states for number in range(state.partitions)]
         with self._in_words():

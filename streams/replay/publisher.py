@@ -12,6 +12,7 @@ from typing import Final
 
 from kafka.errors import KafkaError
 
+from streams.access_list import Role
 from streams.core.errors import BrokerError
 from streams.core.events import INPUT_TOPICS
 from streams.provisioning import ensure_topics, topic_ids
@@ -100,7 +101,7 @@ def publish(
     StateError
         The progress file cannot be used or written.
     """
-    ensure_topics(settings, INPUT_TOPICS)
+    ensure_topics(settings, INPUT_TOPICS, roles=(Role.PUBLISHER,))
     progress = PublishProgress(resume_path, [log.digest for log in logs], topic_ids(settings, INPUT_TOPICS))
     if again:
         progress.save(0)

@@ -20,18 +20,7 @@ from streams.replay.connections import kafka_in_words, new_producer
 from streams.replay.outgoing import partition_of
 from streams.replay.sources import Row
 from streams.settings import Settings
-from streams.topics import topic_name
-
-SHADOWED: Final = (
-    topics.SEGMENT_CHANGES,
-    topics.CHURN_RISK,
-    topics.LATE_EVENTS,
-    topics.DEAD_LETTERS,
-    topics.USER_PROFILES,
-    topics.TRAINING_EXAMPLES,
-    topics.MODEL_CUTS,
-)
-"""The topics that a replay writes; inputs and changelog stay the live installation's own."""
+from streams.topics import SHADOWED, topic_name
 
 PENDING: Final = 10_000
 """Records on their way, at most, before the oldest is waited for."""

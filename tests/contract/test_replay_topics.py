@@ -26,10 +26,9 @@ from streams.replay.files import open_log
 from streams.replay.finished_topics import FinishedTopics, Received
 from streams.replay.outgoing import partition_of
 from streams.replay.publisher import publish
-from streams.replay.shadow_topics import SHADOWED
 from streams.replay.topic_source import TopicSource
 from streams.settings import Settings
-from streams.topics import CHURN_RISK, DEAD_LETTERS, MODEL_CUTS, SEGMENT_CHANGES, USER_PROFILES, topic_name
+from streams.topics import CHURN_RISK, DEAD_LETTERS, MODEL_CUTS, SEGMENT_CHANGES, SHADOWED, USER_PROFILES, topic_name
 from tests.support.backfills import Ran, backfill, ebbtide, instant, shop_rows
 from tests.support.brokers import RunningBroker
 from tests.support.checkout import CHECKOUT
