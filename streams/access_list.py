@@ -23,6 +23,7 @@ class Role(StrEnum):
     PUBLISHER = "publisher"
     OPERATOR = "operator"
     REDRIVER = "redriver"
+    RELEASER = "releaser"
     REPLAYER = "replayer"
     SUBSCRIBER = "subscriber"
 
@@ -34,6 +35,7 @@ COMMANDS: Final[dict[Role, tuple[str, ...]]] = {
     Role.PUBLISHER: ("publish",),
     Role.OPERATOR: ("profile", "diff"),
     Role.REDRIVER: ("dead-letters",),
+    Role.RELEASER: ("outputs",),
     Role.REPLAYER: ("replay",),
     Role.SUBSCRIBER: ("subscribers",),
 }

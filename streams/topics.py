@@ -19,6 +19,8 @@ SEGMENT_CHANGES: Final = "segment-changes"
 CHURN_RISK: Final = "churn-risk"
 LATE_EVENTS: Final = "late-events"
 DEAD_LETTERS: Final = "dead-letters"
+HELD_OUTPUTS: Final = "held-outputs"
+OUTPUT_HOLDS: Final = "output-holds"
 DEAD_LETTER_DECISIONS: Final = "dead-letter-decisions"
 USER_PROFILES: Final = "user-profiles"
 TRAINING_EXAMPLES: Final = "training-examples"
@@ -145,6 +147,25 @@ CATALOGUE: Final[dict[str, Topic]] = {
             # Whose turn it is, is read off the order of records no older than an acknowledgement takes.
             compaction_lag_ms=HOUR_MS,
             tombstone_ms=DAY_MS,
+        ),
+        Topic(
+            HELD_OUTPUTS,
+            "segment changes and risks that the circuit breaker holds until somebody decides",
+            "user_id",
+            Cleanup.DELETE,
+            Keep.OUTPUT,  # as long as they would have stood in their own topics
+            ("worker",),
+            ("worker",),
+        ),
+        Topic(
+            OUTPUT_HOLDS,
+            "which partitions hold their outputs and why, and what was decided about it",
+            "hold or decision, and partition",
+            Cleanup.COMPACT,
+            Keep.NEWEST,
+            ("worker", "outputs"),
+            ("worker", "outputs"),
+            single=True,
         ),
         Topic(
             USER_PROFILES,
