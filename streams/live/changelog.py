@@ -150,6 +150,7 @@ class Changelog:
         self._reader = reader
         self._topic = topic
         self._partition = partition
+        self.where = f"{topic}, partition {partition}"
         self.writer = writer
         self._headers = writer_header(writer)
         self.last = -1

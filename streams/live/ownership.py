@@ -21,10 +21,11 @@ from streams.live.effects import EffectsInOrder
 from streams.live.exits import Exits
 from streams.live.fence import LETTERS_KEY
 from streams.live.inputs import InputBuffer, PartitionInputs
+from streams.live.judging import Judging
 from streams.live.observer import Observer
 from streams.live.outbox import Producer
 from streams.live.partition_owner import PartitionOwner
-from streams.live.partition_record import InputPosition, renewed, start_offset
+from streams.live.partition_record import PartitionRecord
 from streams.live.seams import Clock, Engine, Models, PendingProfiles, steady_s
 from streams.live.store import StoreFolder
 from streams.live.taking import Taken, take_partition
@@ -60,9 +61,11 @@ class _Held:
     """A partition that is ours, whether it is worked on or waits for the end of a rebalance."""
 
     taken: Taken
+    record: PartitionRecord
+    """Where to go on."""
+    starts: dict[TP, int]
     engine: RestorableEngine
     profiles: PendingProfiles
-    positions: tuple[InputPosition, ...]
     generation: int
     owner: PartitionOwner | None = None
     task: asyncio.Task[None] | None = None
@@ -89,6 +92,8 @@ class Ownership:
         Kafka's ids of the inputs by catalogue name; asked at each taking.
     reader_for, fresh_writer
         Read a partition's changelog, name a writer of it; the simulation puts its own.
+    judging
+        Judges whether a partition's state fits what the broker has.
     """
 
     def __init__(
@@ -107,6 +112,7 @@ class Ownership:
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         reader_for: Callable[[int], ChangelogReader] | None = None,
         fresh_writer: Callable[[], int] = random_writer,
+        judging: Judging | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -121,6 +127,7 @@ class Ownership:
         self._now_ms = now_ms
         self._reader_for = reader_for or self._reader
         self._fresh_writer = fresh_writer
+        self._judging = judging or Judging(settings, stores)
         self._held: dict[int, _Held] = {}
         self._taking: asyncio.Task[dict[TP, int]] | None = None
         self._names = tuple(topic_name(name, settings) for name in INPUT_TOPICS)
@@ -194,7 +201,7 @@ class Ownership:
             assert held.task is not None
             await held.task
             await held.owner.flush_portraits()
-            held.positions = held.owner.reached()
+            held.record = held.owner.reached()
             held.owner = held.task = None
 
     def close(self) -> None:
@@ -228,17 +235,25 @@ class Ownership:
         topic_ids = tuple(ids[name] for name in INPUT_TOPICS)
         turns = asyncio.Semaphore(AT_ONCE)
 
+        consumer = self.consumer
+        assert consumer is not None
+
         async def one(partition: int) -> dict[TP, int]:
             async with turns:
-                if partition not in self._held:
-                    self._held[partition] = await self._restore(partition, topic_ids)
-                self._held[partition].generation = generation
-                return await self._start(partition)
+                if (held := self._held.get(partition)) is None:
+                    held = self._held[partition] = await self._restore(partition, topic_ids, consumer)
+                else:
+                    held.record, held.starts = await self._judging.judged(
+                        held.taken, held.record, partition, topic_ids, consumer
+                    )
+                held.generation = generation
+                self._start(partition, held)
+                return held.starts
 
         starts = await asyncio.gather(*(one(partition) for partition in sorted(partitions)))
         return {tp: offset for start in starts for tp, offset in start.items()}
 
-    async def _restore(self, partition: int, topic_ids: tuple[str, ...]) -> _Held:
+    async def _restore(self, partition: int, topic_ids: tuple[str, ...], consumer: Consumer) -> _Held:
         reader = self._reader_for(partition)
         topic = topic_name(CHANGELOG, self._settings)
         changelog = Changelog(self._producer, reader, topic, partition, self._fresh_writer())
@@ -251,12 +266,11 @@ class Ownership:
             progress=lambda remaining, read: self._observer.restore(partition, remaining, read),
         )
         try:
+            record, starts = await self._judging.judged(taken, taken.record, partition, topic_ids, consumer)
             profiles = PendingProfiles(taken.store)
             engine = self._engine_for(partition, profiles)
-            record = taken.record
             engine.watermark, engine.newest, engine.clock = record.watermark, record.newest, record.clock
-            positions = renewed(record, topic_ids)
-            engine.epochs = [position.epoch for position in positions]
+            engine.epochs = [position.epoch for position in record.inputs]
             for count, (key, value) in enumerate(taken.store.profiles(), start=1):
                 engine.restore(key.decode(), value)
                 if count % RESTORE_CHUNK == 0:
@@ -266,27 +280,20 @@ class Ownership:
             raise
         self._limit.restore(partition, taken.store.get(LETTERS_KEY))
         self._observer.partition(partition, engine.watermark, engine.newest, 0, engine.stages, self._now_ms())
-        return _Held(taken, engine, profiles, positions, generation=-1)
+        return _Held(taken, record, starts, engine, profiles, generation=-1)
 
     def _reader(self, partition: int) -> ChangelogReader:
         settings = self._settings
         return ChangelogReader(settings, topic_name(CHANGELOG, settings), partition, stall_s=settings.restore_timeout_s)
 
-    async def _start(self, partition: int) -> dict[TP, int]:
-        assert self.consumer is not None
-        held, settings = self._held[partition], self._settings
-        tps = [TP(name, partition) for name in self._names]
-        committed = await self.consumer.thread.committed(tps)
-        oldest = await self.consumer.earliest_offsets(*tps)
-        starts = {
-            tp: start_offset(f"{tp.topic}, partition {partition}", position, committed[tp], oldest[tp])
-            for tp, position in zip(tps, held.positions, strict=True)
-        }
+    def _start(self, partition: int, held: _Held) -> None:
+        settings, starts = self._settings, held.starts
+        tps = list(starts)
         grace_ms = round(settings.grace_minutes * 60_000)
         inputs = PartitionInputs(
             [
                 InputBuffer(tp.topic, partition, kind, self._policy, starts[tp], position.newest)
-                for kind, tp, position in zip(Kind, tps, held.positions, strict=True)
+                for kind, tp, position in zip(Kind, tps, held.record.inputs, strict=True)
             ],
             by_log=self._clock.by_log,
             grace_ms=grace_ms,
@@ -304,8 +311,8 @@ class Ownership:
             held.profiles,
             effects,
             self._models,
-            held.taken.record,
-            held.positions,
+            held.record,
+            held.record.inputs,
             writer=changelog.writer,
             changelog_end=lambda: changelog.last,
             look_drained=lambda: self._look(inputs, tps),
@@ -317,7 +324,6 @@ class Ownership:
         owner.republish([key.decode() for key in held.taken.unpublished])
         held.owner = owner
         held.task = asyncio.create_task(owner.run(), name=f"partition-{partition}")
-        return starts
 
     def _look(self, inputs: PartitionInputs, tps: list[TP]) -> None:
         """What the broker says of the inputs: drained or not, and room made in buffers that were full."""

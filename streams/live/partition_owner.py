@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
+
 from streams.core.alignment import UNKNOWN
 from streams.core.events import INPUT_TOPICS, MINUTE_MS
 from streams.core.letter_limit import LetterLimit, Refused
@@ -25,7 +27,7 @@ from streams.live.log_clock import LogClock
 from streams.live.observer import Observer
 from streams.live.partition_record import InputPosition, PartitionRecord, encode_record
 from streams.live.portraits import PortraitThrottle
-from streams.live.seams import Clock, Engine, Models, PendingProfiles
+from streams.live.seams import Clock, Engine, Models, PendingProfiles, steady_s
 from streams.settings import Settings
 
 CHUNK: Final = 500
@@ -76,6 +78,7 @@ class PartitionOwner:
         self._effects = effects
         self._models = models
         self._positions = positions
+        self._begun = record
         self._published = record.published
         self._writer = writer
         self._changelog_end = changelog_end
@@ -96,8 +99,8 @@ class PartitionOwner:
         self._marked: tuple[int, bool] | None = None
         self._marked_at = 0.0
         self._silence_at = 0.0
-        self._touched_at = time.monotonic()
-        self.progressed_at = time.monotonic()
+        self._touched_at = steady_s()
+        self.progressed_at = steady_s()
 
     # -- from outside ------------------------------------------------------------------------------------------------
 
@@ -107,7 +110,7 @@ class PartitionOwner:
 
     def republish(self, users: list[str]) -> None:
         """Users whose portrait a former owner may not have published."""
-        self._portraits.changed(users, time.monotonic(), self._changelog_end() + 1)
+        self._portraits.changed(users, steady_s(), self._changelog_end() + 1)
 
     async def run(self) -> None:
         """Work until released. Never raises: what cannot be trusted ends the process."""
@@ -123,13 +126,13 @@ class PartitionOwner:
         self.releasing.set()
         self._woken.set()
 
-    def reached(self) -> tuple[InputPosition, ...]:
+    def reached(self) -> PartitionRecord:
         """Where another owner of the same state goes on."""
-        return self._record().inputs
+        return self._record()
 
     async def flush_portraits(self) -> None:
         """Publish what the throttle holds back: the worker stops, or the run ends."""
-        users = self._portraits.flush(time.monotonic())
+        users = self._portraits.flush(steady_s())
         if users:
             await self._take_effect(Effects(portraits=self._portraits_of(users)), {})
 
@@ -144,7 +147,7 @@ class PartitionOwner:
     async def _turn(self) -> None:
         self._woken.clear()
         self._see_drained()
-        self.progressed_at = time.monotonic()
+        self.progressed_at = steady_s()
         taken = await self._next_slice()
         if taken:
             await self._apply(taken)
@@ -211,13 +214,13 @@ class PartitionOwner:
         elif await self._pass_silence():
             return True
         await self.mark()
-        if len(self._portraits) or time.monotonic() - self._touched_at > TOUCH_EVERY_S:
+        if len(self._portraits) or steady_s() - self._touched_at > TOUCH_EVERY_S:
             return await self._publish_due()
         return False
 
     async def _pass_silence(self) -> bool:
         """W + (now - Kafka timestamp of the newest record), while all inputs are drained."""
-        now = time.monotonic()
+        now = steady_s()
         engine = self._engine
         if not self.drained or engine.watermark == UNKNOWN or now - self._silence_at < SILENCE_EVERY_S:
             return False
@@ -236,7 +239,7 @@ class PartitionOwner:
 
     def beat(self) -> None:
         """Still alive, waiting for others."""
-        self.progressed_at = time.monotonic()
+        self.progressed_at = steady_s()
 
     # -- effects -----------------------------------------------------------------------------------------------------
 
@@ -250,8 +253,8 @@ class PartitionOwner:
         return True
 
     async def _publish_due(self) -> bool:
-        users = self._portraits.due(time.monotonic())
-        if not users and time.monotonic() - self._touched_at <= TOUCH_EVERY_S:
+        users = self._portraits.due(steady_s())
+        if not users and steady_s() - self._touched_at <= TOUCH_EVERY_S:
             return False
         await self._take_effect(Effects(portraits=self._portraits_of(users)), {})
         return True
@@ -267,14 +270,14 @@ class PartitionOwner:
 
     async def _take_effect(self, effects: Effects, portraits: dict[str, None]) -> None:
         """Steps 2 to 4 of the order of effects."""
-        now = time.monotonic()
+        now = steady_s()
         self._portraits.changed(portraits, now, self._changelog_end() + 1)
         effects.portraits += self._portraits_of(self._portraits.due(now))
         await self._effects.publish(effects)
         writes = [*self._profiles.pending.items(), (PARTITION_KEY, encode_record(self._record()))]
         await self._effects.persist(writes)
         self._profiles.pending.clear()
-        self._touched_at = time.monotonic()
+        self._touched_at = steady_s()
         engine = self._engine
         self._observer.partition(
             self.partition, engine.watermark, engine.newest, self.inputs.waiting, engine.stages, self._now_ms()
@@ -289,7 +292,8 @@ class PartitionOwner:
     def _record(self) -> PartitionRecord:
         oldest = self._portraits.oldest_offset
         self._published = max(self._published, self.inputs.published)
-        return PartitionRecord(
+        return msgspec.structs.replace(
+            self._begun,
             watermark=self._engine.watermark,
             newest=self._engine.newest,
             clock=self._engine.clock,
@@ -303,7 +307,7 @@ class PartitionOwner:
 
     async def mark(self, *, force: bool = False) -> None:
         """Tell the trainer W: when it moved or the inputs drained, but not at every slice."""
-        now = time.monotonic()
+        now = steady_s()
         until = self._clock.until_ms
         state = (self._engine.watermark, self.drained or (until is not None and self._engine.watermark > until))
         age = now - self._marked_at
@@ -322,11 +326,11 @@ class PartitionOwner:
         if not self.inputs.drained:
             self._drained_since = None
         elif self._drained_since is None:
-            self._drained_since = time.monotonic()
+            self._drained_since = steady_s()
 
     @property
     def drained(self) -> bool:
-        return self._drained_since is not None and time.monotonic() - self._drained_since >= SETTLED_DRAINED_S
+        return self._drained_since is not None and steady_s() - self._drained_since >= SETTLED_DRAINED_S
 
     async def _rest(self, seconds: float) -> None:
         try:

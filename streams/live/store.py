@@ -1,14 +1,14 @@
 """The local copy of one partition's state: what restarting quickly lives on, and never what is trusted.
 
 The changelog is the truth; a copy says up to which changelog offset it was written and under which writer, in the same
-atomic batch as the values. A restart reads on from there. A copy made from another changelog (topics
-can be created anew), one that cannot be opened, or one so old that tombstones may have been compacted away since, is
-thrown away and rebuilt from the changelog.
+atomic batch as the values. A restart reads on from there. A copy made from another log (another cluster, topics created
+anew), one that cannot be opened, or one so old that tombstones may have been compacted away since, is thrown away and
+rebuilt from the changelog. One whose changelog alone was created anew is kept beside until that changelog holds state:
+it may be all that is left of it.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
@@ -21,12 +21,13 @@ from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options, Rdic
 
 from streams.core.errors import StateError
 from streams.live.fence import RESERVED
+from streams.live.log_identity import LogIdentity, decode_identity, encode_identity
 
 log = logging.getLogger(__name__)
 
 POSITION_KEY: Final = b"\x00position"
-FORMAT: Final = 1
 MOST_SLOTS: Final = 16
+IDENTITY: Final = "identity.json"
 
 Write = tuple[bytes, bytes | None]
 
@@ -132,7 +133,10 @@ class RocksStore:
                 batch.put(key, value)
         if position is not None:
             batch.put(POSITION_KEY, msgspec.msgpack.encode(position))
-        self._db.write(batch)
+        try:
+            self._db.write(batch)
+        except Exception as error:  # rocksdict raises bare Exception, with RocksDB's words
+            raise _unusable(self.folder, error) from error
         self.position = position or self.position
 
     def profiles(self) -> Iterator[tuple[bytes, bytes]]:
@@ -146,7 +150,12 @@ class RocksStore:
         return next(iter(self._db.keys()), None) is None
 
     def close(self) -> None:
-        self._db.close()
+        try:
+            self._db.close()
+        except Exception as error:  # noqa: BLE001 (a full disk, a folder deleted under us: the changelog has it all)
+            log.warning(
+                "The copy in %s could not be closed: %s. What it misses is read from the changelog.", self.folder, error
+            )
 
 
 class StoreFolder:
@@ -159,17 +168,36 @@ class StoreFolder:
     ----------
     root
         Persistent folder; None keeps state in memory only.
-    changelog_id
-        Kafka's topic id of the changelog: unique, and another one when the topic is created anew. A copy made from any
-        other log is thrown away.
+    identity
+        The log whose copies are wanted; one made from any other is thrown away.
     oldest_ms
         Copies last written before this wall time (ms) are thrown away: tombstones newer than they are may be gone.
     """
 
-    def __init__(self, root: Path | None, changelog_id: str, *, oldest_ms: int = 0) -> None:
+    def __init__(self, root: Path | None, identity: LogIdentity, *, oldest_ms: int = 0) -> None:
         self._root = root
-        self._changelog_id = changelog_id
+        self._identity = identity
         self._oldest_ms = oldest_ms
+
+    def outlived(self, partition: int) -> list[Path]:
+        """Copies of a changelog that was created anew since, while cluster and inputs stayed: what it held is here."""
+        return [
+            folder
+            for folder in self._folders(partition)
+            if (made_from := self._made_from(folder)) is not None and self._identity.outlived(made_from)
+        ]
+
+    def discard_outlived(self, partition: int) -> None:
+        """Throw such copies away: the new changelog holds state, so somebody has begun anew on purpose."""
+        for folder in self.outlived(partition):
+            log.warning("Throwing away the copy in %s: its changelog was created anew.", folder)
+            shutil.rmtree(folder)
+
+    def _folders(self, partition: int) -> list[Path]:
+        if self._root is None:
+            return []
+        names = [f"partition-{partition}", *(f"partition-{partition}.{slot}" for slot in range(1, MOST_SLOTS))]
+        return [self._root / name for name in names]
 
     def open(self, partition: int) -> Store:
         """The copy to continue, or an empty one.
@@ -181,8 +209,10 @@ class StoreFolder:
         """
         if self._root is None:
             return MemoryStore()
-        for slot in range(MOST_SLOTS):
-            folder = self._root / (f"partition-{partition}" if slot == 0 else f"partition-{partition}.{slot}")
+        outlived = self.outlived(partition)
+        for folder in self._folders(partition):
+            if folder in outlived:
+                continue
             try:
                 return self._open(folder)
             except _Locked:
@@ -203,8 +233,12 @@ class StoreFolder:
     def _open(self, folder: Path) -> Store:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            if self._made_from(folder) != self._changelog_id:
-                self._start_anew(folder, "it belongs to another log, or to none")
+            made_from = self._made_from(folder)
+            differences = ["no identity"] if made_from is None else self._identity.differences(made_from)
+            if differences:
+                self._start_anew(folder, f"it belongs to another log ({', '.join(differences)})")
+            elif made_from != self._identity:
+                (folder / IDENTITY).write_bytes(encode_identity(self._identity))
             store = self._open_database(folder)
         except OSError as error:
             raise StateError(
@@ -231,7 +265,10 @@ class StoreFolder:
                 raise _Locked from error
             log.warning("The copy in %s cannot be opened (%s).", folder, error)
             self._start_anew(folder, "it is damaged")
-            return RocksStore(folder / "db")
+            try:
+                return RocksStore(folder / "db")
+            except Exception as again:
+                raise _unusable(folder, again) from again
 
     def _start_anew(self, folder: Path, why: str) -> None:
         database = folder / "db"
@@ -239,14 +276,21 @@ class StoreFolder:
             _refuse_if_locked(database)
             log.warning("Throwing away the copy in %s: %s. It is rebuilt from the changelog.", folder, why)
             shutil.rmtree(database)
-        (folder / "identity.json").write_text(json.dumps({"format": FORMAT, "changelog": self._changelog_id}) + "\n")
+        (folder / IDENTITY).write_bytes(encode_identity(self._identity))
 
-    def _made_from(self, folder: Path) -> str | None:
+    def _made_from(self, folder: Path) -> LogIdentity | None:
+        """None for a copy that says nothing usable, a newer version's too: the changelog says what it needs to."""
         try:
-            stored = json.loads((folder / "identity.json").read_text())
-            return str(stored["changelog"]) if stored["format"] == FORMAT else None
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return decode_identity((folder / IDENTITY).read_bytes())
+        except (FileNotFoundError, NotADirectoryError, ValueError, StateError):
             return None
+
+
+def _unusable(folder: Path, error: Exception) -> StateError:
+    return StateError(
+        f"The local copy in {folder} cannot be written: {error}.",
+        "Make room on the disk, or set another state folder. Nothing is lost: the changelog has it all.",
+    )
 
 
 class _Locked(Exception):

@@ -19,6 +19,8 @@ from streams.core.events import INPUT_TOPICS, MINUTE_MS
 from streams.core.policy import Policy
 from streams.live.app import EbbtideApp, create_app
 from streams.live.exits import Exits, Watchdog
+from streams.live.judging import Judging, recorded_partitions
+from streams.live.log_identity import LogIdentity
 from streams.live.model_feed import ModelFeed
 from streams.live.observer import Observer
 from streams.live.outbox import Producer
@@ -127,17 +129,24 @@ class Worker:
         try:
             roles = (Role.WORKER,) if self.trainer is None else (Role.WORKER, Role.TRAINER)
             await asyncio.to_thread(provisioning.ensure_topics, settings, roles=roles)
-            ids = await asyncio.to_thread(provisioning.topic_ids, settings, [CHANGELOG])
+            cluster_id = await asyncio.to_thread(provisioning.cluster_id, settings)
+            ids = await asyncio.to_thread(provisioning.topic_ids, settings, [CHANGELOG, *INPUT_TOPICS])
+            identity = LogIdentity(
+                changelog=ids[CHANGELOG],
+                cluster_id=cluster_id,
+                partitions=settings.partitions,
+                inputs=tuple(ids[name] for name in INPUT_TOPICS),
+            )
             stores = StoreFolder(
                 settings.state_dir / settings.group_id,
-                ids[CHANGELOG],
+                identity,
                 oldest_ms=time.time_ns() // 1_000_000 - CATALOGUE[CHANGELOG].tombstone_ms // 2,
             )
             await self._producer.start()
             if self.trainer is not None:
                 await self.trainer.start()
             await self.feed.start()
-            self.ownership = self._own(stores)
+            self.ownership = self._own(stores, cluster_id)
             self.app = create_app(settings, self.ownership, self.ownership.deliver, self.exits)
             self.ownership.consumer = self.app.input_consumer
             self.feed.on_change = self._wake
@@ -149,7 +158,7 @@ class Worker:
                 await self._stop()
             beat.cancel()
 
-    def _own(self, stores: StoreFolder) -> Ownership:
+    def _own(self, stores: StoreFolder, cluster_id: str) -> Ownership:
         names = list(INPUT_TOPICS)
         return Ownership(
             self.settings,
@@ -162,6 +171,12 @@ class Worker:
             lambda: provisioning.topic_ids(self.settings, names),
             self.observer,
             self.exits,
+            judging=Judging(
+                self.settings,
+                stores,
+                cluster_id=cluster_id,
+                recorded_partitions=lambda: recorded_partitions(self.settings),
+            ),
         )
 
     def _engine(self, partition: int, profiles: PendingProfiles) -> Any:

@@ -18,12 +18,13 @@ class LogInMemory:
 
     async def send(self, topic: str, partition: int, messages: Iterable[Message]) -> list[tuple[int, int]]:
         """Append, as one batch."""
-        base = len(self.records)
-        for message in messages:
-            self.records.append(
-                ChangelogRecord(len(self.records), message.key or b"", message.value, writer_of(message.headers))
-            )
-        return [(base, len(self.records) - base)]
+        base = self.records[-1].offset + 1 if self.records else 0
+        appended = [
+            ChangelogRecord(offset, message.key or b"", message.value, writer_of(message.headers))
+            for offset, message in enumerate(messages, start=base)
+        ]
+        self.records += appended
+        return [(base, len(appended))]
 
     async def read(self, first: int, last: int) -> AsyncIterator[list[ChangelogRecord]]:
         """In portions of two, to have portions."""

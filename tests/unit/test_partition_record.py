@@ -1,20 +1,18 @@
-"""Where reading goes on after a restart, and when it must not."""
+"""The partition record as it is stored."""
 
 from __future__ import annotations
 
 import pytest
 
-from streams.core.errors import StateError, TopicError
+from streams.core.errors import StateError
 from streams.live.partition_record import (
+    VERSION,
     InputPosition,
     PartitionRecord,
     decode_record,
     encode_record,
     renewed,
-    start_offset,
 )
-
-WHERE = "clicks, partition 0"
 
 
 def known(next_offset: int, epoch: int = 0) -> InputPosition:
@@ -22,40 +20,26 @@ def known(next_offset: int, epoch: int = 0) -> InputPosition:
 
 
 def test_a_record_survives_storing() -> None:
-    record = PartitionRecord(watermark=5, newest=7, inputs=(known(3),))
+    record = PartitionRecord(watermark=5, newest=7, cluster_id="k", partitions=4, inputs=(known(3),))
     assert decode_record(encode_record(record)) == record
 
 
-def test_a_damaged_record_is_explained() -> None:
-    with pytest.raises(StateError):
-        decode_record(b"{")
+@pytest.mark.parametrize("raw", [b"", b"{", b"[1]", b"7", b'{"version":2,"watermark":"soon"}', b'{"version":"two"}'])
+def test_a_damaged_record_is_explained(raw: bytes) -> None:
+    with pytest.raises(StateError, match="cannot be read"):
+        decode_record(raw)
 
 
-def test_a_first_start_begins_at_the_oldest_record() -> None:
-    assert start_offset(WHERE, InputPosition(topic_id="a"), None, 40) == 40
+def test_a_newer_record_is_refused_with_both_versions() -> None:
+    raw = encode_record(PartitionRecord(version=VERSION + 1))
+    with pytest.raises(StateError, match="in log, partition 3 has version 3, and this Ebbtide reads up to 2") as caught:
+        decode_record(raw, "The partition record in log, partition 3")
+    assert "Upgrades and rollback" in caught.value.hint
 
 
-def test_reading_goes_on_where_the_changelog_says_although_commits_trail() -> None:
-    assert start_offset(WHERE, known(70), 65, 0) == 70
-
-
-def test_below_the_brokers_oldest_we_stop_and_explain() -> None:
-    with pytest.raises(TopicError, match="retention"):
-        start_offset(WHERE, known(70), 65, 71)
-
-
-def test_a_commit_ahead_of_the_state_means_that_state_was_lost() -> None:
-    with pytest.raises(StateError, match="changelog"):
-        start_offset(WHERE, known(70), 71, 0)
-
-
-def test_commits_without_any_state_mean_that_state_was_lost() -> None:
-    with pytest.raises(StateError, match="lost"):
-        start_offset(WHERE, InputPosition(topic_id="a"), 71, 0)
-
-
-def test_commits_of_a_topic_that_was_created_anew_say_nothing() -> None:
-    assert start_offset(WHERE, InputPosition(topic_id="a", epoch=1), 71, 0) == 0
+def test_a_field_that_a_later_release_of_the_same_version_added_is_ignored() -> None:
+    raw = encode_record(PartitionRecord(watermark=5)).replace(b"{", b'{"held":1,', 1)
+    assert decode_record(raw) == PartitionRecord(watermark=5)
 
 
 def test_a_topic_that_was_created_anew_starts_over_in_a_new_epoch() -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import pytest
+
+from streams.core.errors import StateError
 from streams.live.fence import PARTITION_KEY, Restore
 from streams.live.partition_record import InputPosition, PartitionRecord, encode_record
-from streams.live.store import MemoryStore, Store
+from streams.live.store import CopyPosition, MemoryStore, Store
 from streams.live.taking import Taken, take_partition
 from tests.support.changelog_in_memory import LogInMemory
 
@@ -93,13 +96,35 @@ def test_after_taking_no_key_is_shadowed() -> None:
     assert not restore.shadowed
 
 
-def test_a_copy_ahead_of_the_log_is_thrown_away() -> None:
-    """The log lost its end, or is another one."""
+def test_a_copy_ahead_of_the_log_means_that_the_log_lost_its_end() -> None:
     log, store = LogInMemory(), MemoryStore()
     written(log, OLD, *((b"u%d" % n, b"1") for n in range(9)))
     take(log, store)
     log.records = log.records[:2]
-    assert sorted(take(log, store, 33).store.profiles()) == [(b"u0", b"1")]
+    with pytest.raises(StateError, match="up to offset 10, and the changelog ended at 2: the changelog lost records"):
+        take(log, store, 33)
+
+
+def test_a_copy_that_differs_from_the_log_where_it_ends_means_that_the_log_lost_its_end() -> None:
+    """Others have appended since, so that the log is longer than the copy again."""
+    log, store = LogInMemory(), MemoryStore()
+    written(log, OLD, *((b"u%d" % n, b"1") for n in range(9)))
+    take(log, store)
+    log.records = log.records[:2]
+    written(log, 33, *((b"u%d" % n, b"2") for n in range(20)))
+    with pytest.raises(StateError, match="offset 10, and the changelog has another record there") as caught:
+        take(log, store, 44)
+    assert "move the folder of the local copy away" in caught.value.hint
+
+
+def test_a_copy_that_ends_with_a_record_taken_by_compaction_is_continued() -> None:
+    log, store = LogInMemory(), MemoryStore()
+    taken = take(log, store)
+    at = asyncio.run(taken.changelog.append([(b"ann", b"1")]))
+    store.write([(b"ann", b"1")], CopyPosition(at, NEW, 1_000))
+    asyncio.run(taken.changelog.append([(b"ann", b"2")]))
+    log.records = [record for record in log.records if record.offset != at]
+    assert take(log, store, 33).store.get(b"ann") == b"2"
 
 
 def test_a_copy_whose_continuation_is_gone_is_thrown_away() -> None:
