@@ -270,7 +270,6 @@ class Ownership:
             profiles = PendingProfiles(taken.store)
             engine = self._engine_for(partition, profiles)
             engine.watermark, engine.newest, engine.clock = record.watermark, record.newest, record.clock
-            engine.epochs = [position.epoch for position in record.inputs]
             for count, (key, value) in enumerate(taken.store.profiles(), start=1):
                 engine.restore(key.decode(), value)
                 if count % RESTORE_CHUNK == 0:
@@ -288,6 +287,7 @@ class Ownership:
 
     def _start(self, partition: int, held: _Held) -> None:
         settings, starts = self._settings, held.starts
+        held.engine.epochs = [position.epoch for position in held.record.inputs]
         tps = list(starts)
         grace_ms = round(settings.grace_minutes * 60_000)
         inputs = PartitionInputs(
