@@ -36,6 +36,7 @@ COMMANDS: Final = (
     "diff",
     "policy",
     "profile",
+    "dead_letters",
 )
 """Modules of :mod:`streams.cli` in the order of ``ebbtide --help``."""
 

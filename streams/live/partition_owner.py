@@ -196,10 +196,17 @@ class PartitionOwner:
         await self.mark()
 
     def _within_limit(self, taken: Slice, effects: Effects) -> None:
-        """Count the slice, or end before it takes effect: a broken feed is not thrown away."""
+        """Count the slice, or end before it takes effect: a broken feed is not thrown away.
+
+        What was redriven and fails again is no feed, and its letter keeps it.
+        """
         read = [(kind, record.timestamp) for (kind, _), record in taken.records.items()]
         read += [(letter.kind, letter.record.timestamp) for letter in taken.letters]
-        refused = [Refused(letter.kind, letter.record.timestamp, letter.rejection) for letter in effects.letters]
+        refused = [
+            Refused(letter.kind, letter.record.timestamp, letter.rejection)
+            for letter in effects.letters
+            if not attempts(letter.record.headers)
+        ]
         self._limit.take(self.partition, read, refused)
         if refused and (counted := self._limit.encoded(self.partition)) is not None:
             self._profiles.pending[LETTERS_KEY] = counted

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
@@ -101,19 +101,35 @@ class FinishedTopics:
                 lost[name] = lost.get(name, 0) + begin
         return lost
 
-    def records(self) -> Iterator[Received]:
+    def begins(self) -> dict[tuple[str, int], int]:
+        """The oldest offset of every (topic, partition)."""
+        return {(self._names[tp.topic], tp.partition): begin for tp, begin in self._begins.items()}
+
+    def ends(self) -> dict[tuple[str, int], int]:
+        """Where every (topic, partition) ended: no record that comes later has a lower offset."""
+        return {(self._names[tp.topic], tp.partition): end for tp, end in self._ends.items()}
+
+    def records(self, not_below: Mapping[tuple[str, int], int] | None = None) -> Iterator[Received]:
         """Every record; in the order of offsets within a partition.
+
+        Parameters
+        ----------
+        not_below
+            Only these (topic, partition), from these offsets on.
 
         Raises
         ------
         BrokerError
             The broker went away, or retention deleted what was being read.
         """
-        reading = set(self._ends)
+        starts = self._begins if not_below is None else self._starts(not_below)
+        reading = set(starts)
+        if not reading:
+            return
         with self._consumer() as consumer:
             consumer.assign(list(reading))
-            for tp, begin in self._begins.items():
-                consumer.seek(tp, begin)
+            for tp, start in starts.items():
+                consumer.seek(tp, start)
             heard_s = self._clock()
             while reading:
                 fetched = consumer.poll(timeout_ms=POLL_MS, max_records=_NO_LIMIT)
@@ -127,6 +143,13 @@ class FinishedTopics:
                     if all(self._ended(consumer, tp) for tp in reading):
                         return
                     self._complain_of_silence(heard_s)
+
+    def _starts(self, not_below: Mapping[tuple[str, int], int]) -> dict[TopicPartition, int]:
+        return {
+            tp: max(begin, min(not_below[name, tp.partition], self._ends[tp]))
+            for tp, begin in self._begins.items()
+            if ((name := self._names[tp.topic]), tp.partition) in not_below
+        }
 
     def _within(self, tp: TopicPartition, records: Sequence[Any]) -> Iterator[Received]:
         end, name = self._ends[tp], self._names[tp.topic]

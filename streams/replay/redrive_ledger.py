@@ -43,7 +43,7 @@ class Holder(NamedTuple):
     heard_ms: int
 
 
-_STANDINGS: Final = {Said.SENT: Standing.REDRIVEN, Said.DROPPED: Standing.DROPPED, Said.SENDING: Standing.UNSURE}
+_DONE: Final[dict[str, Standing]] = {Said.SENT: Standing.REDRIVEN, Said.DROPPED: Standing.DROPPED}
 
 
 class Ledger:
@@ -107,8 +107,8 @@ class Ledger:
             topic, partition, not_below = body.get("topic"), body.get("partition"), body.get("not_below")
             if isinstance(topic, str) and isinstance(partition, int) and isinstance(not_below, int):
                 self.unsure[letter_id] = Target(topic, partition, not_below)
-        elif said in (Said.SENT, Said.DROPPED):
-            self._done[letter_id] = _STANDINGS[Said(said)]
+        elif isinstance(said, str) and said in _DONE:
+            self._done[letter_id] = _DONE[said]
 
 
 def run_record(run: str, said: Said) -> tuple[bytes, bytes]:

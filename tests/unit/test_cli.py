@@ -117,7 +117,7 @@ def test_the_settings_file_of_the_working_folder_counts(
     assert "Unknown setting no_such in ebbtide.toml" in capsys.readouterr().err
 
 
-COMMANDS = [name for name in program.COMMANDS if importlib.util.find_spec(f"streams.cli.{name}")]
+COMMANDS = [name.replace("_", "-") for name in program.COMMANDS if importlib.util.find_spec(f"streams.cli.{name}")]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
