@@ -348,9 +348,10 @@ class Decider:
             profile.delivery = delivery.ended(served)
             self.begin(profile, cause, moment.at)
             return
+        # What leaves a window may change the portrait though nobody is told anything: a version of its own.
+        self.begin(profile, cause, moment.at)
         if not moment.scheduled and view.stage == delivery.stage and view.tier == delivery.tier:
             return
-        self.begin(profile, cause, moment.at)
         self.segments(profile, cause, moment.at, moment.rule, outputs, facts)
         if moment.scheduled:
             self.score(profile, cause, moment.at, moment.features, model, outputs, facts, scheduled=True)
