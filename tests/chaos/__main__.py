@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import zip_longest
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -23,7 +24,7 @@ from typing import NoReturn
 from streams.core.errors import EbbtideError
 from tests.chaos.cluster import Cluster, Hang
 from tests.chaos.judging import SHOWN, Check, judged, repeats
-from tests.chaos.recovery import felt, seconds_to_recover
+from tests.chaos.recovery import felt, seconds_to_recover, unless_overtaken
 from tests.chaos.report import exits_table, felt_table, outage
 from tests.chaos.schedule import GUEST, WORKERS, Kind, schedule
 from tests.chaos.screen import Screen
@@ -73,8 +74,10 @@ def _run(cluster: Cluster, lines: list[str]) -> bool:
     violations = story.violations + [f"committed went back: {words}" for words in cluster.watch.went_back]
 
     seconds: dict[str, list[float | None]] = {}
-    for one in story.faults:
-        seconds.setdefault(one.fault.kind, []).append(seconds_to_recover(one.felt_from_s, chunks))
+    following = [one.at_s for one in story.faults[1:]]
+    for one, next_s in zip_longest(story.faults, following):
+        recovered = seconds_to_recover(one.felt_from_s, chunks)
+        seconds.setdefault(one.fault.kind, []).append(unless_overtaken(one.felt_from_s, recovered, next_s))
     lines += ["", *felt_table({str(kind): felt(seconds[kind]) for kind in Kind if kind in seconds})]
     for from_s, to_s in cluster.injector.away:
         seen = outage(from_s, to_s, cluster.watch.sights, (*WORKERS, GUEST))

@@ -18,6 +18,7 @@ from tests.chaos.feeder import Feeder
 from tests.chaos.injection import Injector
 from tests.chaos.processes import Exit, Member, environment
 from tests.chaos.recovery import HANG_S, hung_for
+from tests.chaos.report import generalised
 from tests.chaos.schedule import GUEST, SECOND_TRAINER, TRAINER, WORKERS, Fault, Schedule
 from tests.chaos.shop_days import ShopDays
 from tests.chaos.watching import Watch
@@ -178,7 +179,7 @@ class Cluster:
         self.story.exits.append(ended)
         if ended.wrong is not None:
             self.violation(ended.wrong)
-        self._say(f"{ended.name} ended with {ended.code}{f': {ended.reason[-150:]}' if ended.reason else ''}")
+        self._say(f"{ended.name} ended with {ended.code}{f': {generalised(ended.reason)}' if ended.reason else ''}")
 
     def _until(self, reached: Callable[[], bool], what: str, seconds: float) -> None:
         until_s = time.monotonic() + seconds

@@ -62,6 +62,16 @@ def seconds_to_recover(felt_from_s: float, chunks: Sequence[Chunk], normal_s: fl
     return None
 
 
+def unless_overtaken(felt_from_s: float, seconds: float | None, next_s: float | None) -> float | None:
+    """Seconds to recover, or None where the next fault came before that: then they say nothing of this one.
+
+    >>> unless_overtaken(10.0, 12.0, 40.0), unless_overtaken(10.0, 32.0, 40.0)
+    (12.0, None)
+    """
+    overtaken = seconds is not None and next_s is not None and felt_from_s + seconds > next_s
+    return None if overtaken else seconds
+
+
 def hung_for(now_s: float, reachable_since_s: float | None, chunks: Sequence[Chunk]) -> float:
     """Seconds that the oldest portion not applied yet has waited while the broker was there.
 
@@ -78,18 +88,19 @@ def hung_for(now_s: float, reachable_since_s: float | None, chunks: Sequence[Chu
 
 @dataclass(frozen=True, slots=True)
 class Felt:
-    """Seconds to recover from one kind of fault."""
+    """Seconds to recover from one kind of fault; of those overtaken by the next fault they are not known."""
 
     faults: int
     median_s: float | None
     worst_s: float | None
+    overtaken: int
 
 
 def felt(seconds: Sequence[float | None]) -> Felt:
     """Median and worst of what is known.
 
     >>> felt([4.0, None, 10.0, 6.0])
-    Felt(faults=4, median_s=6.0, worst_s=10.0)
+    Felt(faults=4, median_s=6.0, worst_s=10.0, overtaken=1)
     """
     known = [one for one in seconds if one is not None]
-    return Felt(len(seconds), median(known) if known else None, max(known, default=None))
+    return Felt(len(seconds), median(known) if known else None, max(known, default=None), len(seconds) - len(known))

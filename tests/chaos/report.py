@@ -61,14 +61,13 @@ def outage(from_s: float, to_s: float, sights: Sequence[Sight], workers: Sequenc
     for sight in within:
         by_process.setdefault(sight.pid, []).append(sight.rss_mb)
     before = {sight.pid for sight in sights if sight.name in workers and from_s - 5.0 < sight.at_s < from_s}
-    after = {sight.pid for sight in sights if sight.name in workers and to_s < sight.at_s < to_s + 5.0}
     return Outage(
         to_s - from_s,
         sum(sight.ready for sight in within),
         len(within),
         max((max(sizes) - sizes[0] for sizes in by_process.values()), default=0.0),
         max((sight.rss_mb for sight in within), default=0.0),
-        before == after,
+        before == set(by_process),
     )
 
 
@@ -88,9 +87,12 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def felt_table(felt: Mapping[str, Felt]) -> list[str]:
-    """Faults by kind, with the seconds to recover."""
-    rows = [(name, str(one.faults), _seconds(one.median_s), _seconds(one.worst_s)) for name, one in felt.items()]
-    return table(("fault", "times", "recovered: median", "worst"), rows)
+    """Faults by kind, with the seconds to recover; overtaken ones were still felt when the next fault came."""
+    rows = [
+        (name, str(one.faults), _seconds(one.median_s), _seconds(one.worst_s), str(one.overtaken or "-"))
+        for name, one in felt.items()
+    ]
+    return table(("fault", "times", "recovered: median", "worst", "overtaken"), rows)
 
 
 def exits_table(exits: Sequence[Exit]) -> list[str]:

@@ -11,7 +11,7 @@ from streams.core.events import MINUTE_MS
 from streams.topics import CHURN_RISK, SEGMENT_CHANGES
 from tests.chaos.judging import judged, repeats
 from tests.chaos.processes import Exit
-from tests.chaos.recovery import Chunk, felt, hung_for, seconds_to_recover
+from tests.chaos.recovery import Chunk, felt, hung_for, seconds_to_recover, unless_overtaken
 from tests.chaos.report import Outage, generalised, outage
 from tests.chaos.schedule import LONG_AWAY_S, Kind, schedule
 from tests.chaos.shop_days import DaysLog, ShopDays
@@ -111,6 +111,10 @@ def test_a_broker_that_is_away_hangs_nobody() -> None:
 
 def test_waiting_counts_from_the_brokers_return() -> None:
     assert hung_for(999.0, 900.0, [Chunk(1.0, 1.0)]) == 99.0
+
+
+def test_a_fault_still_felt_when_the_next_comes_has_no_time() -> None:
+    assert unless_overtaken(10.0, 30.0, next_s=37.0) is None
 
 
 def test_the_worst_and_the_median_leave_out_what_is_unknown() -> None:
