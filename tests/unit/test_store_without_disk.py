@@ -1,0 +1,50 @@
+"""A local copy whose disk is full or gone: said in words an operator can act on, and no reason not to stop."""
+
+from __future__ import annotations
+
+import resource
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from streams.core.errors import StateError
+from streams.live.store import RocksStore
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """No file of this process can grow."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def failure_of_a_write(store: RocksStore) -> BaseException | None:
+    """What a write on a full disk raises; nothing is reported before there is room again."""
+    with full_disk():
+        try:
+            store.write([(b"ann", b"state")])
+        except StateError as error:
+            return error
+    return None
+
+
+def test_a_full_disk_is_told_with_the_folder_and_what_to_do(tmp_path: Path) -> None:
+    failure = failure_of_a_write(RocksStore(tmp_path / "db"))
+    assert isinstance(failure, StateError)
+    assert str(tmp_path) in str(failure)
+    assert "Make room on the disk" in str(failure)
+
+
+def test_a_copy_deleted_under_its_owner_can_still_be_closed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    store = RocksStore(tmp_path / "db")
+    store.write([(b"ann", b"state")])
+    shutil.rmtree(tmp_path / "db")
+    store.close()
+    assert "could not be closed" in caplog.text
