@@ -1,0 +1,185 @@
+"""What must hold of a run, held against the fault-free run of the same log."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+from models.examples import TrainingExample
+from models.trainer import Trainer
+from streams.core.features import NAMES
+from streams.model_records import CATALOGUE_SCHEMA
+from streams.topics import CHURN_RISK, DEAD_LETTERS, LATE_EVENTS, SEGMENT_CHANGES, TRAINING_EXAMPLES, USER_PROFILES
+from tests.simulation.event_log import EventLog
+from tests.simulation.kafka import Record
+from tests.simulation.world import HORIZON_DAYS, Outcome
+
+APPENDED: Final = (SEGMENT_CHANGES, CHURN_RISK, LATE_EVENTS)
+
+
+class NotingTrainer(Trainer):
+    """The trainer, noting what it learns and in which order."""
+
+    learned: list[str]
+
+    def _learn(self, example: TrainingExample) -> None:
+        self.learned.append(example.id)
+        super()._learn(example)
+
+
+class Learned(NamedTuple):
+    """What a trainer made of ``training-examples``."""
+
+    once: tuple[str, ...]
+    """Ids in the order of learning."""
+    waiting: frozenset[str]
+    """Ids that no mark has passed yet."""
+
+
+def broken(outcome: Outcome, reference: Outcome, log: EventLog) -> list[str]:
+    """The promises that a run broke, in words; [] where it kept them all."""
+    if outcome.failures:
+        return outcome.failures
+    found = [
+        *_settled(outcome, reference),
+        *_copies(outcome),
+        *_one_content(outcome),
+        *_last_told(outcome, reference),
+        *_examples(outcome, reference, log),
+        *_letters(outcome, reference),
+    ]
+    if not log.live:
+        found += _same_outputs(outcome, reference)
+    return found
+
+
+def repeats(outcome: Outcome) -> int:
+    """Outputs that were sent more than once."""
+    seen = Counter(_id(record) for topic in APPENDED for record in _records(outcome, topic))
+    return sum(seen.values()) - len(seen)
+
+
+def _settled(outcome: Outcome, reference: Outcome) -> Iterator[str]:
+    for partition, wanted in reference.settled.items():
+        found = outcome.settled[partition]
+        if (found.watermark, found.newest) != (wanted.watermark, wanted.newest):
+            yield (
+                f"partition {partition} stands at W {found.watermark}, newest {found.newest}, "
+                f"not at {wanted.watermark}, {wanted.newest}"
+            )
+        for user in sorted(set(found.profiles) | set(wanted.profiles)):
+            if found.profiles.get(user) != wanted.profiles.get(user):
+                yield f"the settled profile of {user} differs{_difference(found.profiles, wanted.profiles, user)}"
+
+
+def _difference(found: dict[str, bytes | None], wanted: dict[str, bytes | None], user: str) -> str:
+    if user not in wanted:
+        return ": nobody was to be known"
+    return ": nobody is known" if user not in found else ""
+
+
+def _copies(outcome: Outcome) -> Iterator[str]:
+    for (machine, partition), stored in outcome.from_copies.items():
+        wanted = outcome.settled[partition].stored
+        for key in sorted(stored.keys() | wanted.keys()):
+            if stored.get(key) != wanted.get(key):
+                yield (
+                    f"partition {partition} restored from machine {machine}'s copy and from the changelog alone differ "
+                    f"for {key!r}"
+                )
+
+
+def _one_content(outcome: Outcome) -> Iterator[str]:
+    for topic in (*APPENDED, USER_PROFILES):
+        contents: dict[str, bytes | None] = {}
+        for record in _records(outcome, topic):
+            if record.value is None:
+                continue
+            first = contents.setdefault(_id(record), record.value)
+            if first != record.value:
+                yield f"one id of {topic}, two contents: {first!r} and {record.value!r}"
+                return
+
+
+def _last_told(outcome: Outcome, reference: Outcome) -> Iterator[str]:
+    found, wanted = _last(outcome), _last(reference)
+    for key in sorted(found.keys() | wanted.keys()):
+        if found.get(key) != wanted.get(key):
+            yield f"last told of {' '.join(key)}: {found.get(key)}, not {wanted.get(key)}"
+
+
+def _last(outcome: Outcome) -> dict[tuple[str, str], Any]:
+    newest: dict[tuple[str, str], tuple[int, Any]] = {}
+    for topic in (SEGMENT_CHANGES, CHURN_RISK, USER_PROFILES):
+        for record in _records(outcome, topic):
+            user = (record.key or b"").decode()
+            if record.value is None:
+                newest[user, topic] = (1 << 60, None)
+                continue
+            body = json.loads(record.value)
+            dimension = body["dimension"] if topic == SEGMENT_CHANGES else topic
+            seq, told = body["seq"], _told(topic, body)
+            if seq >= newest.get((user, dimension), (0, None))[0]:
+                newest[user, dimension] = (seq, told)
+    return {key: told for key, (_, told) in newest.items()}
+
+
+def _told(topic: str, body: dict[str, Any]) -> Any:
+    if topic == SEGMENT_CHANGES:
+        return body["current"]
+    if topic == CHURN_RISK:
+        return body["band"], body["probability"]
+    return {name: value for name, value in body.items() if name not in ("id", "seq", "as_of", "windows")}
+
+
+def _examples(outcome: Outcome, reference: Outcome, log: EventLog) -> Iterator[str]:
+    found, wanted = learned(outcome, log), learned(reference, log)
+    twice = [id_ for id_, times in Counter(found.once).items() if times > 1]
+    if twice:
+        yield f"examples learned more than once: {twice[:3]}"
+    if set(found.once) | found.waiting != set(wanted.once) | wanted.waiting:
+        lost = sorted((set(wanted.once) | wanted.waiting) - set(found.once) - found.waiting)
+        more = sorted((set(found.once) | found.waiting) - set(wanted.once) - wanted.waiting)
+        yield f"examples lost: {lost[:3]}, learned though they are none: {more[:3]}"
+    elif not log.live and found != wanted:
+        yield "the trainer learned in another order"
+
+
+def learned(outcome: Outcome, log: EventLog) -> Learned:
+    """Have a trainer read ``training-examples``."""
+    trainer = NotingTrainer(log.partitions, NAMES, HORIZON_DAYS, schema=CATALOGUE_SCHEMA)
+    trainer.learned = []
+    for record in outcome.topics[TRAINING_EXAMPLES][0].records:
+        body = json.loads(record.value or b"")
+        if body["type"] == "mark":
+            trainer.mark(body, record.offset, record.timestamp)
+        else:
+            trainer.example(body, record.offset)
+    return Learned(tuple(trainer.learned), frozenset(entry.id for entry in trainer._pending))
+
+
+def _letters(outcome: Outcome, reference: Outcome) -> Iterator[str]:
+    found, wanted = (Counter(record.value for record in _records(one, DEAD_LETTERS)) for one in (outcome, reference))
+    lost = wanted.keys() - found.keys()
+    if lost or found.keys() - wanted.keys():
+        yield f"dead letters lost: {sorted(map(str, lost))}, or too many"
+
+
+def _same_outputs(outcome: Outcome, reference: Outcome) -> Iterator[str]:
+    """A finished log is applied in one order, so it says the same things."""
+    for topic in APPENDED:
+        found, wanted = ({_id(record): record.value for record in _records(one, topic)} for one in (outcome, reference))
+        if found != wanted:
+            lost = [wanted[id_] for id_ in wanted.keys() - found.keys()]
+            more = [found[id_] for id_ in found.keys() - wanted.keys()]
+            yield f"{topic} of a finished log differ: {lost[:1]} were lost, {more[:1]} came in addition"
+
+
+def _records(outcome: Outcome, topic: str) -> Iterator[Record]:
+    return (record for log in outcome.topics[topic] for record in log.records)
+
+
+def _id(record: Record) -> str:
+    return dict(record.headers)["ce_id"].decode()
