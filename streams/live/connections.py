@@ -10,8 +10,10 @@ from streams.kafka_access import connection_options, uses_sasl, uses_tls
 from streams.settings import Settings
 
 
-def new_consumer(settings: Settings, *, fetch_bytes: int = 1 << 22) -> AIOKafkaConsumer:
-    """A consumer without a group: it reads what it is assigned, from where it is told to.
+def new_consumer(settings: Settings, *, fetch_bytes: int = 1 << 22, group: str | None = None) -> AIOKafkaConsumer:
+    """A consumer that is no member of a group: it reads what it is assigned, from where it is told to.
+
+    ``group`` lets it read and, while the group has no members, commit that group's offsets.
 
     Raises
     ------
@@ -20,6 +22,7 @@ def new_consumer(settings: Settings, *, fetch_bytes: int = 1 << 22) -> AIOKafkaC
     """
     return AIOKafkaConsumer(
         **connection_options(settings),
+        group_id=group,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=fetch_bytes,
