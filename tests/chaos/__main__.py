@@ -22,6 +22,8 @@ from types import FrameType
 from typing import NoReturn
 
 from streams.core.errors import EbbtideError
+from streams.core.events import DAY_MS
+from streams.core.instants import format_instant
 from tests.chaos.cluster import Cluster, Hang
 from tests.chaos.judging import SHOWN, Check, judged, repeats
 from tests.chaos.recovery import felt, seconds_to_recover, unless_overtaken
@@ -69,7 +71,8 @@ def _run(cluster: Cluster, lines: list[str]) -> bool:
     horizon_days = cluster.plan.horizon_days
     truth = fault_free(DaysLog(cluster.days, cluster.feeder.days), until_ms, horizon_days, cluster.folder / "truth")
     left = left_behind(cluster.settings, until_ms, horizon_days, cluster.watch.committed)
-    checks = judged(left, truth, by_log=cluster.by_log)
+    last_day = None if cluster.by_log else format_instant(until_ms - DAY_MS)
+    checks = judged(left, truth, by_log=cluster.by_log, labels_before=last_day)
     story, chunks = cluster.story, cluster.watch.chunks()
     violations = story.violations + [f"committed went back: {words}" for words in cluster.watch.went_back]
 

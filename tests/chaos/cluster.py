@@ -11,6 +11,7 @@ from typing import Final
 
 from deploy.kafka.run import ApacheKafka
 from streams.child_process import free_port
+from streams.core.events import DAY_MS
 from streams.core.instants import format_instant
 from streams.provisioning import ensure_topics
 from streams.settings import Settings
@@ -124,7 +125,7 @@ class Cluster:
 
     def finish(self) -> int:
         """Let the workers come to the end of the log and stop; the end, ms of event time."""
-        until_ms = self.days.day(self.feeder.days)[0].ts // 86_400_000 * 86_400_000
+        until_ms = self.days.day(self.feeder.days)[0].ts // DAY_MS * DAY_MS
         workers = [member for name, member in self.members.items() if name in (*WORKERS, GUEST) and member.wanted]
         for member in workers:
             member.wanted = False

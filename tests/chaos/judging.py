@@ -27,7 +27,7 @@ class Check:
         return not self.broken
 
 
-def judged(left: Left, truth: Left, *, by_log: bool) -> list[Check]:
+def judged(left: Left, truth: Left, *, by_log: bool, labels_before: str | None = None) -> list[Check]:
     """Every promise.
 
     Parameters
@@ -35,12 +35,14 @@ def judged(left: Left, truth: Left, *, by_log: bool) -> list[Check]:
     by_log
         The run was under ``--clock log``: the model and everything told depend on the log alone. Under the wall clock
         only profiles, labels and what is told of stages and tiers do.
+    labels_before
+        Look at labels before this instant (RFC 3339) only: under the wall clock a run has no end to release them all.
     """
     checks = [
         _equal("settled profiles equal, byte by byte", left.settled, truth.settled),
         Check("one output id, one content", sum(map(len, left.told.values())), _contents(left.told.values())),
         Check("one training example, one content", len(left.labels), _contents([left.labels])),
-        _equal("labels equal", _labels(left, truth, by_log), _labels(truth, truth, by_log)),
+        _equal("labels equal", _labels(left, labels_before), _labels(truth, labels_before)),
         _equal("last output per user and dimension equal", last_told(left, by_log), last_told(truth, by_log)),
         Check("nothing late, nothing rejected", left.late + left.dead, _none(late=left.late, dead=left.dead)),
         Check("no key of a zombie's left on top", left.shadowed, _none(shadowed=left.shadowed)),
@@ -84,13 +86,12 @@ def last_told(left: Left, by_log: bool) -> dict[tuple[str, str], Any]:
     return found
 
 
-def _labels(of: Left, truth: Left, by_log: bool) -> dict[str, tuple[Any, ...]]:
-    """Labels by id; under the wall clock, whose runs have no end, those of before the last day that was released."""
-    bodies = by_id(of.labels)
-    if not by_log and bodies:
-        whole = max((body["label_at"] for body in truth.labels), default="")[:10]
-        bodies = {name: body for name, body in bodies.items() if body["label_at"][:10] < whole}
-    return {name: tuple(body[field] for field in _LABEL) for name, body in bodies.items()}
+def _labels(of: Left, before: str | None) -> dict[str, tuple[Any, ...]]:
+    return {
+        name: tuple(body[field] for field in _LABEL)
+        for name, body in by_id(of.labels).items()
+        if before is None or body["label_at"] < before
+    }
 
 
 def _contents(groups: Iterable[Sequence[Body]]) -> tuple[str, ...]:
