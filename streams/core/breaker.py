@@ -59,7 +59,7 @@ class Breaker:
 
     def __init__(self, share: float, least_users: int, *, trusted: bool = False) -> None:
         self.trusted = trusted
-        self._share = share
+        self.share = share
         self._least_users = least_users
         self._minute = _NO_MINUTE
         self._users: set[str] = set()
@@ -80,7 +80,7 @@ class Breaker:
             if change is not None:
                 self._note(user_id, change)
             users = len(self._users)
-            if not self._exceeded and users >= self._least_users and len(self._changed) > self._share * users:
+            if not self._exceeded and users >= self._least_users and len(self._changed) > self.share * users:
                 self._exceeded = True
                 if not self.trusted:
                     trip = trip or self._trip()

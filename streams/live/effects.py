@@ -6,15 +6,17 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from streams import topics
 from streams.cloud_events import cloud_event_headers
 from streams.codec import encode
+from streams.core.errors import StateError
 from streams.core.messages import example_body, mark_body
 from streams.core.ports import Example, Output
-from streams.dead_letters import dead_letter
+from streams.dead_letters import MOST_KEY_BYTES, dead_letter
 from streams.live.changelog import Changelog, Write
+from streams.live.held_log import HeldRecord
 from streams.live.inputs import Letter
 from streams.live.observer import Observer
 from streams.live.outbox import Message, Producer
@@ -23,7 +25,10 @@ from streams.model_records import CATALOGUE_SCHEMA
 from streams.settings import Settings
 from streams.topics import topic_name
 
-EXAMPLES_PARTITION: Final = 0
+ONLY_PARTITION: Final = 0
+HELD: Final = frozenset({topics.SEGMENT_CHANGES, topics.CHURN_RISK})
+"""Decisions: what the circuit breaker holds."""
+_HELD_TYPES: Final = {f"ebbtide.{name}".encode(): name for name in HELD}
 
 
 @dataclass(slots=True)
@@ -71,25 +76,59 @@ class EffectsInOrder:
         self._now_ms = now_ms
         self._source = f"/ebbtide/{settings.group_id}/{partition}"
 
-    async def publish(self, effects: Effects) -> None:
-        """Step 2: outputs, dead letters and examples; returns when all are acknowledged."""
+    async def publish(self, effects: Effects, *, hold: bool = False) -> list[tuple[int, int]]:
+        """Step 2: outputs, dead letters and examples; returns when all are acknowledged.
+
+        With ``hold``, decisions go to ``held-outputs`` and portraits nowhere but where they end. Returned is what went
+        there: (base offset, number of records) of every batch.
+        """
         started = time.perf_counter()
         by_topic: dict[str, list[Message]] = {}
         for output in effects.outputs:
-            by_topic.setdefault(output.topic, []).append(self._message(output))
+            name = topics.HELD_OUTPUTS if hold and output.topic in HELD else output.topic
+            by_topic.setdefault(name, []).append(self._message(output))
         for user_id, portrait in effects.portraits:
+            if hold and portrait is not None:
+                continue
             message = Message(user_id.encode(), None) if portrait is None else self._message(portrait)
             by_topic.setdefault(topics.USER_PROFILES, []).append(message)
         for letter in effects.letters:
             record = letter.record
-            value, headers = dead_letter(record.value, record.headers, letter.rejection, record.timestamp)
-            by_topic.setdefault(topics.DEAD_LETTERS, []).append(Message(record.key, value, headers))
+            key = record.key
+            value, headers = dead_letter(record.value, record.headers, letter.rejection, record.timestamp, key=key)
+            key = key if key is None else key[:MOST_KEY_BYTES]
+            by_topic.setdefault(topics.DEAD_LETTERS, []).append(Message(key, value, headers))
         for example in effects.examples:
             by_topic.setdefault(topics.TRAINING_EXAMPLES, []).append(self._example(example))
-        if by_topic:
-            await asyncio.gather(*(self._send(name, messages) for name, messages in by_topic.items()))
-            self._observer.examples_sent(len(effects.examples))
-            self._observer.stage_seconds("outputs", time.perf_counter() - started)
+        if not by_topic:
+            return []
+        batches = await asyncio.gather(*(self._send(name, messages) for name, messages in by_topic.items()))
+        self._observer.examples_sent(len(effects.examples))
+        self._observer.stage_seconds("outputs", time.perf_counter() - started)
+        return dict(zip(by_topic, batches, strict=True)).get(topics.HELD_OUTPUTS, [])
+
+    async def forward(self, held: Iterable[HeldRecord]) -> None:
+        """Send outputs that were held where they belong, as they are.
+
+        Raises
+        ------
+        StateError
+            One of them says that it belongs somewhere else.
+        """
+        by_topic: dict[str, list[Message]] = {}
+        for record in held:
+            name = _HELD_TYPES.get(dict(record.headers).get("ce_type", b""))
+            if name is None:
+                raise StateError(
+                    f"{topics.HELD_OUTPUTS}, partition {self._partition}, offset {record.offset} is no held output.",
+                    "Somebody else writes to this topic; keep them off it, then discard.",
+                )
+            by_topic.setdefault(name, []).append(Message(record.key, record.value, record.headers))
+        await asyncio.gather(*(self._send(name, messages) for name, messages in by_topic.items()))
+
+    async def notify(self, key: bytes, body: dict[str, Any]) -> None:
+        """Say on ``output-holds`` what is held."""
+        await self._send(topics.OUTPUT_HOLDS, [Message(key, encode(body))])
 
     async def persist(self, writes: Sequence[Write]) -> None:
         """Steps 3 and 4: the changelog with its fence check, then the local copy.
@@ -113,10 +152,11 @@ class EffectsInOrder:
         )
         await self._send(topics.TRAINING_EXAMPLES, [Message(b"mark-%d" % self._partition, encode(body))])
 
-    async def _send(self, name: str, messages: Iterable[Message]) -> None:
-        partition = EXAMPLES_PARTITION if topics.CATALOGUE[name].single else self._partition
+    async def _send(self, name: str, messages: Iterable[Message]) -> list[tuple[int, int]]:
+        partition = ONLY_PARTITION if topics.CATALOGUE[name].single else self._partition
         batches = await self._producer.send(topic_name(name, self._settings), partition, messages)
         self._observer.sent(name, sum(count for _, count in batches))
+        return batches
 
     def _message(self, output: Output) -> Message:
         headers = cloud_event_headers(output.id, output.topic, self._source, output.as_of_ms)

@@ -22,6 +22,8 @@ FENCE_PREFIX: Final = b"\x00fence/"
 PARTITION_KEY: Final = b"\x00partition"
 LETTERS_KEY: Final = b"\x00dead-letters"
 """What a partition has counted towards the limit of dead letters."""
+HOLD_KEY: Final = b"\x00outputs-held"
+"""Which outputs of a partition are held until somebody decides."""
 RESERVED: Final = b"\x00"
 """Keys of ours start with this byte; no user id may."""
 

@@ -19,11 +19,12 @@ from streams.live.changelog import Changelog, ChangelogReader, breathe
 from streams.live.consumer import Consumer
 from streams.live.effects import EffectsInOrder
 from streams.live.exits import Exits
-from streams.live.fence import LETTERS_KEY
+from streams.live.fence import HOLD_KEY, LETTERS_KEY
 from streams.live.inputs import InputBuffer, PartitionInputs
 from streams.live.judging import Judging
 from streams.live.observer import Observer
 from streams.live.outbox import Producer
+from streams.live.output_gates import OutputGates
 from streams.live.partition_owner import PartitionOwner
 from streams.live.partition_record import PartitionRecord
 from streams.live.seams import Clock, Engine, Models, PendingProfiles, steady_s
@@ -94,6 +95,8 @@ class Ownership:
         Read a partition's changelog, name a writer of it; the simulation puts its own.
     judging
         Judges whether a partition's state fits what the broker has.
+    gates
+        Hold outputs that should be looked at first; without them everything goes out.
     """
 
     def __init__(
@@ -113,6 +116,7 @@ class Ownership:
         reader_for: Callable[[int], ChangelogReader] | None = None,
         fresh_writer: Callable[[], int] = random_writer,
         judging: Judging | None = None,
+        gates: OutputGates | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -128,6 +132,7 @@ class Ownership:
         self._reader_for = reader_for or self._reader
         self._fresh_writer = fresh_writer
         self._judging = judging or Judging(settings, stores)
+        self._gates = gates
         self._held: dict[int, _Held] = {}
         self._taking: asyncio.Task[dict[TP, int]] | None = None
         self._names = tuple(topic_name(name, settings) for name in INPUT_TOPICS)
@@ -302,6 +307,10 @@ class Ownership:
         effects = EffectsInOrder(
             settings, partition, self._producer, changelog, held.taken.store, self._observer, now_ms=self._now_ms
         )
+        gate = None
+        if self._gates is not None:
+            left, reader = held.taken.store.get(HOLD_KEY), self._reader_for(partition)
+            gate = self._gates.gate(partition, left, held.engine, effects, reader, lambda: changelog.last)
         owner = PartitionOwner(
             partition,
             settings,
@@ -320,6 +329,7 @@ class Ownership:
             exits=self._exits,
             now_ms=self._now_ms,
             limit=self._limit,
+            gate=gate,
         )
         owner.republish([key.decode() for key in held.taken.unpublished])
         held.owner = owner

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -24,7 +24,9 @@ from streams.live.exits import Exits
 from streams.live.fence import LETTERS_KEY, PARTITION_KEY
 from streams.live.inputs import Letter, PartitionInputs, Slice
 from streams.live.log_clock import LogClock
+from streams.live.marking import Marks
 from streams.live.observer import Observer
+from streams.live.output_gate import OpenGate, OutputGate
 from streams.live.partition_record import InputPosition, PartitionRecord, encode_record
 from streams.live.portraits import PortraitThrottle
 from streams.live.seams import Clock, Engine, Models, PendingProfiles, steady_s
@@ -33,8 +35,6 @@ from streams.settings import Settings
 CHUNK: Final = 500
 """Events computed before others get their turn."""
 SILENCE_EVERY_S: Final = 1.0
-MARK_EVERY_S: Final = 1.0
-MARK_AT_LEAST_S: Final = 60.0
 LOOK_EVERY_S: Final = 0.1
 """How often an owner without work looks whether its inputs are drained."""
 SETTLED_DRAINED_S: Final = 0.5
@@ -66,6 +66,7 @@ class PartitionOwner:
         exits: Exits,
         now_ms: Callable[[], int],
         limit: LetterLimit | None = None,
+        gate: OutputGate | None = None,
     ) -> None:
         self.partition = partition
         self.inputs = inputs
@@ -87,20 +88,20 @@ class PartitionOwner:
         self._exits = exits
         self._now_ms = now_ms
         self._limit = limit or letter_limit(settings)
+        self._gate: OutputGate | OpenGate = gate or OpenGate()
+        self._marks = Marks(effects, engine, clock)
         self._log = (
             LogClock(self, engine, models, round(settings.grace_minutes * MINUTE_MS), clock.until_ms)
             if clock.by_log
             else None
         )
-        self._portraits = PortraitThrottle()
+        self._portraits: PortraitThrottle = PortraitThrottle()
         self._woken = asyncio.Event()
         self.releasing = asyncio.Event()
         self._drained_since: float | None = None
-        self._marked: tuple[int, bool] | None = None
-        self._marked_at = 0.0
         self._silence_at = 0.0
-        self._touched_at = steady_s()
-        self.progressed_at = steady_s()
+        self._touched_at: float = steady_s()
+        self.progressed_at: float = steady_s()
 
     # -- from outside ------------------------------------------------------------------------------------------------
 
@@ -121,6 +122,11 @@ class PartitionOwner:
         except Exception as error:  # noqa: BLE001 (ends the process)
             self._exits.end(error, f"while applying {self.where()}")
 
+    @property
+    def stopping(self) -> bool:
+        """Whether it is to stop after what it does now."""
+        return self.releasing.is_set()
+
     def release(self) -> None:
         """Stop after the present slice."""
         self.releasing.set()
@@ -134,7 +140,7 @@ class PartitionOwner:
         """Publish what the throttle holds back: the worker stops, or the run ends."""
         users = self._portraits.flush(steady_s())
         if users:
-            await self._take_effect(Effects(portraits=self._portraits_of(users)), {})
+            await self._take_effect(Effects(portraits=self.portraits_of(users)), {})
 
     def where(self) -> str:
         """Topics, partition and next offsets, for messages."""
@@ -148,6 +154,9 @@ class PartitionOwner:
         self._woken.clear()
         self._see_drained()
         self.progressed_at = steady_s()
+        if await self._gate.settle(self):
+            return
+        await self._gate.say()
         taken = await self._next_slice()
         if taken:
             await self._apply(taken)
@@ -263,13 +272,14 @@ class PartitionOwner:
         users = self._portraits.due(steady_s())
         if not users and steady_s() - self._touched_at <= TOUCH_EVERY_S:
             return False
-        await self._take_effect(Effects(portraits=self._portraits_of(users)), {})
+        await self._take_effect(Effects(portraits=self.portraits_of(users)), {})
         return True
 
     def _gather(self, step: Step, effects: Effects, portraits: dict[str, None]) -> None:
         effects.outputs += step.outputs
         effects.examples += step.examples
         portraits.update(step.portraits)
+        self._gate.watch(step.seen, self._portraits_from())
         pending = self._profiles.pending
         for user_id in step.changed:
             pending[user_id.encode()] = self._engine.encoded(user_id, self._writer)
@@ -279,10 +289,10 @@ class PartitionOwner:
         """Steps 2 to 4 of the order of effects."""
         now = steady_s()
         self._portraits.changed(portraits, now, self._changelog_end() + 1)
-        effects.portraits += self._portraits_of(self._portraits.due(now))
-        await self._effects.publish(effects)
-        writes = [*self._profiles.pending.items(), (PARTITION_KEY, encode_record(self._record()))]
-        await self._effects.persist(writes)
+        effects.portraits += self.portraits_of(self._portraits.due(now))
+        self._gate.appended(await self._effects.publish(effects, hold=self._gate.holds))
+        changed = self._profiles.pending.items()
+        await self._effects.persist([*self._gate.writes(), *changed, (PARTITION_KEY, encode_record(self._record()))])
         self._profiles.pending.clear()
         self._touched_at = steady_s()
         engine = self._engine
@@ -293,11 +303,15 @@ class PartitionOwner:
             cut, _ = self._models.scorer.cut_at(engine.newest)
             self._observer.serving(cut.version, cut.day_ms)
 
-    def _portraits_of(self, users: list[str]) -> list[tuple[str, Output | None]]:
+    def portraits_of(self, users: Sequence[str]) -> list[tuple[str, Output | None]]:
+        """Portraits as of now; None for who is forgotten."""
         return [(user_id, self._engine.portrait(user_id)) for user_id in users]
 
-    def _record(self) -> PartitionRecord:
+    def _portraits_from(self) -> int:
         oldest = self._portraits.oldest_offset
+        return self._changelog_end() + 1 if oldest is None else oldest
+
+    def _record(self) -> PartitionRecord:
         self._published = max(self._published, self.inputs.published)
         return msgspec.structs.replace(
             self._begun,
@@ -305,7 +319,7 @@ class PartitionOwner:
             newest=self._engine.newest,
             clock=self._engine.clock,
             published=self._published,
-            portraits_from=self._changelog_end() + 1 if oldest is None else oldest,
+            portraits_from=self._portraits_from(),
             inputs=tuple(
                 InputPosition(topic_id=position.topic_id, epoch=position.epoch, next=buffer.next, newest=buffer.reached)
                 for position, buffer in zip(self._positions, self.inputs.buffers, strict=True)
@@ -314,17 +328,7 @@ class PartitionOwner:
 
     async def mark(self, *, force: bool = False) -> None:
         """Tell the trainer W: when it moved or the inputs drained, but not at every slice."""
-        now = steady_s()
-        until = self._clock.until_ms
-        state = (self._engine.watermark, self.drained or (until is not None and self._engine.watermark > until))
-        age = now - self._marked_at
-        changed = self._marked is None or state[1] != self._marked[1]
-        if not self._clock.by_log:
-            changed = changed or state != self._marked
-        if not (force or (changed and age >= MARK_EVERY_S) or age >= MARK_AT_LEAST_S):
-            return
-        self._marked, self._marked_at = state, now
-        await self._effects.mark(state[0], drained=state[1], clock=self._clock.name, until=until)
+        await self._marks.tell(drained=self.drained, force=force)
 
     # -- drained -----------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -61,6 +62,7 @@ class Engine(Protocol):
     def advance(self, clock_ms: int, model: ChurnScorer, *, watermark: int | None = None) -> Step: ...
     def encoded(self, user_id: str, writer: int = 0) -> bytes | None: ...
     def portrait(self, user_id: str) -> Output | None: ...
+    def untell(self, discarded: Iterable[tuple[str, str, str | None]]) -> Step: ...
 
 
 class PendingProfiles:

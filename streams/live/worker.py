@@ -19,11 +19,13 @@ from streams.core.events import INPUT_TOPICS, MINUTE_MS
 from streams.core.policy import Policy
 from streams.live.app import EbbtideApp, create_app
 from streams.live.exits import Exits, Watchdog
+from streams.live.hold_feed import HoldFeed
 from streams.live.judging import Judging, recorded_partitions
 from streams.live.log_identity import LogIdentity
 from streams.live.model_feed import ModelFeed
 from streams.live.observer import Observer
 from streams.live.outbox import Producer
+from streams.live.output_gates import OutputGates
 from streams.live.ownership import EngineFor, Ownership
 from streams.live.seams import Clock, PendingProfiles
 from streams.live.store import StoreFolder
@@ -78,6 +80,7 @@ class Worker:
         self._stopping = asyncio.Event()
         self._beat_at = time.monotonic()
         self.feed = ModelFeed(settings, self.exits)
+        self._holds = HoldFeed(settings, self.exits)
         self.trainer = TrainerLoop(settings, self.exits, on_progress=self.observer.learned) if with_trainer else None
         self.ownership: Ownership | None = None
         self.app: EbbtideApp | None = None
@@ -146,6 +149,7 @@ class Worker:
             if self.trainer is not None:
                 await self.trainer.start()
             await self.feed.start()
+            await self._holds.start()
             self.ownership = self._own(stores, cluster_id)
             self.app = create_app(settings, self.ownership, self.ownership.deliver, self.exits)
             self.ownership.consumer = self.app.input_consumer
@@ -177,6 +181,7 @@ class Worker:
                 cluster_id=cluster_id,
                 recorded_partitions=lambda: recorded_partitions(self.settings),
             ),
+            gates=OutputGates(self.settings, self._clock, self._holds, self.observer),
         )
 
     def _engine(self, partition: int, profiles: PendingProfiles) -> Any:
@@ -219,6 +224,7 @@ class Worker:
             await self.app.stop()
             self.ownership.close()
         await self.feed.stop()
+        await self._holds.stop()
         if self.trainer is not None:
             await self.trainer.stop()
         await self._producer.stop()

@@ -71,5 +71,8 @@ class CountingEngine:
         count = json.loads(raw)["count"]
         return Output("user-profiles", f"{user_id}-{count}", user_id, max(self.newest, 0), {"count": count})
 
+    def untell(self, discarded: Iterable[tuple[str, str, str | None]]) -> Step:
+        return Step()
+
     def restore(self, user_id: str, value: bytes) -> None:
         self.stages["counted"] += 1

@@ -1,0 +1,104 @@
+"""What ``output-holds`` says: to its end before the worker is ready, then on."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Protocol
+
+from streams.codec import CodecError, decode
+from streams.hold_notices import DISCARD, RELEASE
+from streams.live.exits import Exits
+from streams.live.tail import Tail
+from streams.settings import Settings
+from streams.topics import OUTPUT_HOLDS, topic_name
+
+log = logging.getLogger(__name__)
+
+
+class Notices(Protocol):
+    """What is known of the topic."""
+
+    def decision(self, partition: int, hold: int) -> str | None:
+        """``release`` or ``discard``, once that was decided about this hold."""
+
+    def told(self, partition: int) -> int | None:
+        """The hold that the topic says a partition is in."""
+
+
+class NoNotices:
+    """Nothing was decided, nothing was said."""
+
+    def decision(self, partition: int, hold: int) -> str | None:
+        return None
+
+    def told(self, partition: int) -> int | None:
+        return None
+
+
+class HoldFeed:
+    """Keeps up with the topic.
+
+    Parameters
+    ----------
+    settings
+        Where the broker is.
+    exits
+        The way out when the topic cannot be read.
+    """
+
+    def __init__(self, settings: Settings, exits: Exits) -> None:
+        self.ready = asyncio.Event()
+        """Everything that was there at the start is known."""
+        self._topic = topic_name(OUTPUT_HOLDS, settings)
+        self._tail = Tail(settings, self._topic)
+        self._exits = exits
+        self._decisions: dict[int, tuple[int, str]] = {}
+        self._told: dict[int, int | None] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def decision(self, partition: int, hold: int) -> str | None:
+        """``release`` or ``discard``, once that was decided about this hold."""
+        about, decision = self._decisions.get(partition, (None, None))
+        return decision if about == hold else None
+
+    def told(self, partition: int) -> int | None:
+        """The hold that the topic says a partition is in."""
+        return self._told.get(partition)
+
+    def take(self, key: bytes | None, value: bytes | None) -> None:
+        """Take in one record; what is no notice is passed over with a warning, as anybody may write here."""
+        try:
+            body = decode(value or b"null")
+            kind, partition, hold = body["type"], int(body["partition"]), body["hold"]
+            if kind == "hold":
+                self._told[partition] = None if hold is None else int(hold)
+            elif kind == "decision" and body["decision"] in (RELEASE, DISCARD):
+                self._decisions[partition] = (int(hold), body["decision"])
+            else:
+                raise ValueError(f"it is no notice: {body!r}"[:200])
+        except (CodecError, KeyError, TypeError, ValueError) as error:
+            log.warning("A record of %s (key %r) is passed over: %s.", self._topic, key, error)
+
+    async def start(self) -> None:
+        """Begin reading; returns when everything there is known."""
+        await self._tail.start()
+        self._task = asyncio.create_task(self._run(), name="hold-feed")
+        await self.ready.wait()
+
+    async def stop(self) -> None:
+        """End reading."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        await self._tail.stop()
+
+    async def _run(self) -> None:
+        try:
+            async for portion in self._tail.portions(0.5):
+                for record in portion:
+                    self.take(record.key, record.value)
+                if not self.ready.is_set() and await self._tail.caught_up():
+                    self.ready.set()
+        except Exception as error:  # noqa: BLE001 (ends the process)
+            self._exits.end(error, f"while reading {self._topic}")
