@@ -11,7 +11,7 @@ TESTS  ?= tests
 # Two a core: many tests wait for brokers, sessions and processes.
 PROCESSES ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 
-.PHONY: help setup demo test long chaos lint format docs kafka lock
+.PHONY: help setup demo test long chaos fuzz lint format docs kafka lock
 
 help: ## what there is to make
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,13 @@ long: setup ## the tests that take minutes each: whole logs
 chaos: setup ## Apache Kafka, workers and trainer under load, killed and frozen (SEED=any MINUTES=40 CLOCK=log)
 	@$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),40) --clock $(or $(CLOCK),log) $(if $(SEED),--seed $(SEED))
 
+INPUTS ?= 1000000
+SEED   ?= 1
+fuzz: setup ## a million inputs against everything that reads bytes; nothing may raise (INPUTS=1000000 SEED=1)
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-fuzz.lock
+	@$(BIN)/python -m tests.fuzz.run --inputs $(INPUTS) --seed $(SEED)
+
 lint: setup ## ruff, mypy --strict and the import arrows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -62,3 +69,4 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 lock: setup ## pin anew what pyproject.toml asks for
 	$(LOCK) pyproject.toml --extra embedded --output-file requirements.lock
 	$(LOCK) pyproject.toml --extra embedded --extra dev --output-file requirements-dev.lock
+	$(LOCK) --group fuzz --output-file requirements-fuzz.lock

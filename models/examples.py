@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -12,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.errors import TrainingRecordError
-from models.marks import Mark
+from models.marks import Mark, checked
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
@@ -71,7 +70,7 @@ def decode_example(body: Mapping[str, Any], offset: int, partitions: int) -> Tra
             schema=str(body["schema"]),
             horizon_days=int(body["horizon_days"]),
         )
-    except (KeyError, TypeError, ValueError, binascii.Error) as error:
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise _unreadable("example", offset, error) from error
 
 
@@ -90,8 +89,9 @@ def decode_mark(body: Mapping[str, Any], offset: int, partitions: int) -> tuple[
         if clock not in ("wall", "log"):
             raise ValueError(f"unknown clock {clock!r}")
         ends = None if until is None else int(until)
-        return _partition(body, partitions), Mark(int(body["watermark"]), bool(body["drained"]), clock == "log", ends)
-    except (KeyError, TypeError, ValueError) as error:
+        mark = Mark(int(body["watermark"]), bool(body["drained"]), clock == "log", ends)
+        return _partition(body, partitions), checked(mark)
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise _unreadable("mark", offset, error) from error
 
 

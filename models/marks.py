@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
-from models.snapshots import DAY_MS
+from models.snapshots import DAY_MS, LAST_INSTANT
 
 NOTHING: Final = -(2**62)
 """Below every instant: what a partition covers that has not marked."""
@@ -22,6 +22,21 @@ class Mark(NamedTuple):
 
 
 Snapshot = tuple[Mark | None, ...]
+
+
+def checked(mark: Mark) -> Mark:
+    """The mark, once its instants are some: a trainer would cut day by day up to a watermark of the year 300,000,000.
+
+    Raises
+    ------
+    ValueError
+        An instant is negative (a watermark may be -1, unknown) or beyond the year 9999.
+    """
+    if not -1 <= mark.watermark <= LAST_INSTANT:
+        raise ValueError(f"watermark {mark.watermark} is no instant")
+    if mark.until is not None and not 0 <= mark.until <= LAST_INSTANT:
+        raise ValueError(f"until {mark.until} is no instant")
+    return mark
 
 
 class Marks:
@@ -70,7 +85,7 @@ class Marks:
             else:
                 watermark, drained, log, until = values
                 ends = None if until is None else int(until)
-                known.append(Mark(int(watermark), bool(drained), bool(log), ends))
+                known.append(checked(Mark(int(watermark), bool(drained), bool(log), ends)))
         self.known = tuple(known)
 
     def covered(self, partition: int) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.errors import SnapshotError
-from models.snapshots import DAY_MS, verify
+from models.snapshots import DAY_MS, LAST_INSTANT, verify
 
 HOUR_MS: Final = 3_600_000
 NO_VERSION: Final = "none"
@@ -112,13 +112,13 @@ class ServingCut:
                 record["version"],
                 record["day"],
                 record["cold_start"],
-                model["means"],
+                [float(mean) for mean in model["means"]],
                 deviations,
                 weights,
                 intercept,
                 float(model["clip"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, OverflowError, TypeError, ValueError) as error:
             raise SnapshotError(
                 f"Model cut {record['version']} does not hold together ({error}).",
                 "Restore it from a copy, or retrain.",
@@ -266,10 +266,10 @@ class Cuts:
                 cut = ServingCut.from_record(verify(dict(record), schema=self._schema, horizon_days=self._horizon_days))
                 self._put(cut.day_ms, cut)
             case "same":
-                day_ms = int(record["day"])
-                self._put(day_ms, self._named(str(record["version"]), day_ms))
+                day_ms = _day_of(record)
+                self._put(day_ms, self._named(str(record.get("version")), day_ms))
             case "frontier":
-                day_ms = int(record["day"])
+                day_ms = _day_of(record)
                 self.frontier_ms = day_ms if self.frontier_ms is None else max(self.frontier_ms, day_ms)
             case other:
                 raise SnapshotError(
@@ -319,3 +319,13 @@ class Cuts:
             f"model-cuts says that day {day_ms} has the same model as cut {version}, which is not there.",
             "Read model-cuts from its beginning; if that cut is gone, start a new model.",
         )
+
+
+def _day_of(record: Mapping[str, Any]) -> int:
+    day_ms = record.get("day")
+    if not isinstance(day_ms, int) or not 0 <= day_ms <= LAST_INSTANT:
+        raise SnapshotError(
+            f"A record of model-cuts with the type {record['type']!r} names no day.",
+            "See who else writes to the topic.",
+        )
+    return day_ms

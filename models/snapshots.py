@@ -17,6 +17,8 @@ from models.errors import SnapshotError
 
 FORMAT: Final = 1
 DAY_MS: Final = 86_400_000
+LAST_INSTANT: Final = 253_402_300_799_999
+"""9999-12-31T23:59:59.999Z: beyond it nothing has a date."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FIELDS: Final[dict[str, type | tuple[type, ...]]] = {
     "day": int,
@@ -110,7 +112,7 @@ def cut_record(
         "river": distribution_version("river"),
     }
     record["version"] = f"{day_text(day_ms)}-{model_hash(record)[:8]}"
-    record["checksum"] = _checksum(record)
+    record["checksum"] = checksum_of(record)
     return record
 
 
@@ -131,11 +133,13 @@ def verify(record: object, *, schema: str | None = None, horizon_days: int | Non
         )
     name = f"model cut {record.get('version', 'without version')!s}"
     wrong = [key for key, kind in _FIELDS.items() if not isinstance(record.get(key), kind)]
+    if "day" not in wrong and not 0 <= record["day"] <= LAST_INSTANT:
+        wrong.append("day")
     if wrong:
         raise SnapshotError(f"The {name} lacks a usable {', '.join(wrong)}.", "Restore it from a copy, or retrain.")
     try:
-        checksum = _checksum(record)
-    except (TypeError, ValueError) as error:
+        checksum = checksum_of(record)
+    except (TypeError, ValueError, RecursionError) as error:
         raise SnapshotError(f"The {name} holds what JSON cannot: {error}.", "Restore it, or retrain.") from error
     if record.get("checksum") != checksum:
         raise SnapshotError(f"The {name} does not fit its checksum.", "Restore it from a copy, or retrain.")
@@ -161,7 +165,7 @@ def loads(text: bytes, *, schema: str | None = None, horizon_days: int | None = 
     """Read back what :func:`dumps` wrote; refuses what :func:`verify` refuses, and what is not JSON."""
     try:
         record = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SnapshotError(f"The model cut is not JSON ({error}).", "Restore it from a copy, or retrain.") from error
     return verify(record, schema=schema, horizon_days=horizon_days)
 
@@ -170,5 +174,6 @@ def _canonical(content: object) -> bytes:
     return json.dumps(content, allow_nan=False, sort_keys=True, separators=(",", ":")).encode()
 
 
-def _checksum(record: Mapping[str, Any]) -> str:
+def checksum_of(record: Mapping[str, Any]) -> str:
+    """SHA-256 (hex) of a cut's content but for its ``checksum``: it tells damage, and is no proof against a forger."""
     return hashlib.sha256(_canonical({k: v for k, v in record.items() if k != "checksum"})).hexdigest()

@@ -139,7 +139,8 @@ class Trainer:
         names = tuple(feature_names)
         expected = schema_hash(names) if schema is None else schema
         cut = verify(dict(record), schema=expected, horizon_days=horizon_days)
-        if len(cut["resume"].get("marks", ())) != partitions:
+        marks = cut["resume"].get("marks")
+        if not isinstance(marks, list) or len(marks) != partitions:
             raise SnapshotError(
                 f"Model cut {cut['version']} was made over another number of partitions than {partitions}.",
                 "Start a new model after changing the number of partitions.",
@@ -156,7 +157,7 @@ class Trainer:
                 scorecard=Scorecard.from_state(cut["scorecard"], whole_run=whole_run),
             )
             trainer._resume(cut)
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
             raise SnapshotError(
                 f"Model cut {cut['version']} does not hold together ({error}).", "Restore it from a copy, or retrain."
             ) from error

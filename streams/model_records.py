@@ -1,19 +1,24 @@
-"""Between the engine and the models: which features a trainer learns from and a scorer serves.
+"""Between the engine and the models: which features a trainer learns from and a scorer serves, and records read.
 
 ``streams.core`` and ``models`` do not know each other; this is where one's catalogue becomes the other's schema.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
+from models.errors import ModelError
 from models.serving import Cuts
 from models.snapshots import schema_hash
 from models.trainer import Trainer
+from streams.codec import CodecError, decode
+from streams.core.errors import BrokerError, SnapshotError
 from streams.core.features import NAMES, SCHEMA
 
 CATALOGUE_SCHEMA: Final = schema_hash(SCHEMA)
 """What examples, cuts and scorers must agree on: names, units and transforms of the features, in order."""
+
+_FOREIGN: Final = "Only workers and trainers of one Ebbtide may write to this topic; see who else does."
 
 
 def new_trainer(partitions: int, horizon_days: int) -> Trainer:
@@ -21,6 +26,77 @@ def new_trainer(partitions: int, horizon_days: int) -> Trainer:
     return Trainer(partitions, NAMES, horizon_days, schema=CATALOGUE_SCHEMA)
 
 
+def trainer_from(cut: dict[str, Any], partitions: int, horizon_days: int) -> Trainer:
+    """The trainer as it was at a cut.
+
+    Raises
+    ------
+    SnapshotError
+        The cut is foreign, tampered with, newer, or of other features, partitions or another horizon.
+    """
+    try:
+        return Trainer.from_cut(cut, partitions, NAMES, horizon_days, schema=CATALOGUE_SCHEMA)
+    except ModelError as error:
+        raise SnapshotError(error.what, error.hint) from error
+
+
 def new_cuts(horizon_days: int) -> Cuts:
     """An empty container of cuts that refuses those of other features or another horizon."""
     return Cuts(CATALOGUE_SCHEMA, horizon_days)
+
+
+def model_record(value: bytes | None, where: str) -> dict[str, Any]:
+    """A record of ``training-examples`` or ``model-cuts``: a JSON object that names its type.
+
+    Parameters
+    ----------
+    value
+        The record's bytes.
+    where
+        Topic, partition and offset, for the message.
+
+    Raises
+    ------
+    BrokerError
+        It is none: somebody else writes to the topic.
+
+    >>> model_record(b'{"type": "mark"}', "training-examples, partition 0, offset 3")
+    {'type': 'mark'}
+    """
+    if value is None:
+        raise BrokerError(f"The record at {where} has no value.", _FOREIGN)
+    try:
+        body = decode(value)
+    except CodecError as error:
+        raise BrokerError(f"The record at {where} cannot be read: {error}.", _FOREIGN) from error
+    if not isinstance(body, dict) or not isinstance(body.get("type"), str):
+        raise BrokerError(f"The record at {where} is no JSON object with a type.", _FOREIGN)
+    return body
+
+
+def learn(trainer: Trainer, body: dict[str, Any], offset: int, now_ms: int) -> list[dict[str, Any]]:
+    """Give one record of ``training-examples`` to the trainer; what is to be published comes back.
+
+    Parameters
+    ----------
+    body
+        As :func:`model_record` read it.
+    offset
+        Where it stands.
+    now_ms
+        Wall time, ms.
+
+    Raises
+    ------
+    BrokerError
+        It is neither an example nor a mark, or does not hold together; nothing was changed.
+    """
+    try:
+        if body["type"] == "mark":
+            return trainer.mark(body, offset, now_ms)
+        if body["type"] == "example":
+            trainer.example(body, offset)
+            return []
+    except ModelError as error:
+        raise BrokerError(error.what, error.hint) from error
+    raise BrokerError(f"training-examples holds a record of unknown type {body['type'][:40]!r}.", _FOREIGN)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from itertools import pairwise
-from math import isfinite
 from typing import Any, Final
 
 import msgspec
@@ -19,6 +18,8 @@ from streams.core.events import DAY_MS, MICRO
 
 TIERS: Final = ("bronze", "silver", "gold", "platinum")
 BANDS: Final = ("low", "medium", "high", "critical")
+MOST: Final = 100_000_000
+"""Bound of every number in a policy: sums of what it lets pass stay within 64 bits, and days within what has a date."""
 
 
 class Gap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -188,12 +189,12 @@ def parse_policy(text: str, source: str) -> Policy:
     try:
         document: dict[str, Any] = tomllib.loads(text)
         policy = msgspec.convert(document, Policy)
-    except tomllib.TOMLDecodeError as error:
-        raise PolicyError(f"{source} is not valid TOML: {error}.", "Mend that line.") from error
     except msgspec.ValidationError as error:
         raise PolicyError(
             f"{source}: {error}.", "Compare it with `ebbtide policy show`, which prints the default policy."
         ) from error
+    except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, and brackets without end
+        raise PolicyError(f"{source} is not valid TOML: {error}.", "Mend that line.") from error
     _check(policy, source)
     return policy
 
@@ -229,8 +230,8 @@ def _check(policy: Policy, source: str) -> None:
     )
     for section in (policy.gap, stages, rfm, tiers, bands, limits):
         for name, value in msgspec.structs.asdict(section).items():
-            if not all(isfinite(number) for number in (value if isinstance(value, tuple) else (value,))):
-                raise PolicyError(f"{source}: {name} must be a finite number.", "Mend it and start again.")
+            if not all(abs(number) <= MOST for number in (value if isinstance(value, tuple) else (value,))):
+                raise PolicyError(f"{source}: {name} must be a number within ±{MOST:g}.", "Mend it and start again.")
     for holds, rule in rules:
         if not holds:
             raise PolicyError(f"{source}: {rule}.", "Mend it and start again.")

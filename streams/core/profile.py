@@ -17,6 +17,7 @@ import msgspec
 from streams.core.events import Event, Kind
 from streams.core.fold import Fold, Moment
 from streams.core.hashing import stable_hash
+from streams.core.instants import LAST_INSTANT
 from streams.core.remembering import identity
 from streams.core.state import FAR, MAX_IDS, NO_TIME, Observation, State, decode_state, encode_state
 from streams.core.stored_profile import Delivery, Stored, damaged, pack_profile, unpack_profile
@@ -222,8 +223,11 @@ def decode_profile(user_id: str, value: bytes, fold: Fold) -> Profile:
     profile.open = stored.open
     profile.delivery = stored.delivery
     profile.applied = stored.applied
+    if len(stored.applied) != len(Kind) or stored.fired > LAST_INSTANT:
+        raise damaged(where, "it does not hold together")
     try:
         profile.refold(fold, stored.fired)
-    except msgspec.DecodeError as error:
-        raise damaged(where, str(error)) from error
+    except (msgspec.DecodeError, LookupError, ArithmeticError, TypeError, ValueError) as error:
+        # The checksum fits, so somebody wrote it on purpose: another program, or a hand.
+        raise damaged(where, f"it does not fold, {type(error).__name__}: {error}") from error
     return profile

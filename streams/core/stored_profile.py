@@ -14,7 +14,7 @@ import msgspec
 from streams.core import migrations
 from streams.core.errors import StateError
 from streams.core.events import Event
-from streams.core.state import NO_TIME
+from streams.core.state import NO_TIME, STAGE_NAMES
 
 SCHEMA: Final = 1
 MAGIC: Final = 0xEB
@@ -123,12 +123,14 @@ def read_header(value: bytes, where: str = "a stored profile") -> Header:
     Raises
     ------
     StateError
-        Not a profile, or one written by a newer Ebbtide.
+        Not a profile, damaged, or written by a newer Ebbtide.
     """
     value = _newest(value, where)
     if len(value) < HEADER_BYTES:
         raise _foreign(where)
     _, schema, writer, settled, silence, maturity, stage, tier, band, policy = _HEADER.unpack_from(value)
+    if stage >= len(STAGE_NAMES):
+        raise damaged(where, f"it names stage {stage}")
     return Header(schema, writer, settled, silence, maturity, stage, tier - 1, band - 1, policy)
 
 
@@ -148,7 +150,7 @@ def unpack_profile(value: bytes, where: str = "a stored profile") -> Stored:
         raise damaged(where, "its checksum does not fit")
     try:
         return _decoder.decode(body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise damaged(where, str(error)) from error
 
 

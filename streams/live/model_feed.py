@@ -11,12 +11,11 @@ from collections.abc import Callable
 
 from models.errors import ModelError
 from models.serving import Cuts
-from streams.codec import decode
 from streams.core.errors import SnapshotError
 from streams.core.ports import ChurnScorer
 from streams.live.exits import Exits
 from streams.live.tail import Tail
-from streams.model_records import new_cuts
+from streams.model_records import model_record, new_cuts
 from streams.settings import Settings
 from streams.topics import MODEL_CUTS, topic_name
 
@@ -83,7 +82,7 @@ class ModelFeed:
             async for portion in self._tail.portions(0.5):
                 for record in portion:
                     offset = record.offset
-                    self.cuts.add(decode(record.value))
+                    self.cuts.add(model_record(record.value, f"{self._topic}, partition 0, offset {offset}"))
                 if portion:
                     async with self._changed:
                         self._changed.notify_all()

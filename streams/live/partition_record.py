@@ -76,7 +76,7 @@ def decode_record(raw: bytes, where: str = "The partition record") -> PartitionR
         version = msgspec.convert(stored.get("version", 1), int)
         record = migrations.migrated(stored, version, VERSION, migrations.PARTITION_RECORD, where)
         return msgspec.convert(record, PartitionRecord)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise StateError(
             f"{where} cannot be read: {error}.",
             "Restore the changelog topic from a copy; or delete it and the consumer group, to build the state anew.",

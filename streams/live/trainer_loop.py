@@ -14,13 +14,12 @@ from typing import Any
 
 from models.errors import ModelError
 from models.trainer import Trainer
-from streams.codec import decode, encode
-from streams.core.errors import BrokerError, SnapshotError
-from streams.core.features import NAMES
+from streams.codec import encode
+from streams.core.errors import BrokerError
 from streams.live.exits import Exits
 from streams.live.outbox import Message, Producer
 from streams.live.tail import Tail
-from streams.model_records import CATALOGUE_SCHEMA, new_trainer
+from streams.model_records import learn, model_record, new_trainer, trainer_from
 from streams.settings import Settings
 from streams.topics import MODEL_CUTS, TRAINING_EXAMPLES, topic_name
 
@@ -71,12 +70,7 @@ class TrainerLoop:
         if last is None:
             self.trainer, first = new_trainer(self._settings.partitions, self._settings.horizon_days), 0
         else:
-            try:
-                self.trainer = Trainer.from_cut(
-                    last, self._settings.partitions, NAMES, self._settings.horizon_days, schema=CATALOGUE_SCHEMA
-                )
-            except ModelError as error:
-                raise SnapshotError(error.what, error.hint) from error
+            self.trainer = trainer_from(last, self._settings.partitions, self._settings.horizon_days)
             first = int(last["next_offset"])
             self._note_final(last)
             log.info("Going on from cut %s, at offset %d of %s.", last["version"], first, self._examples)
@@ -111,16 +105,8 @@ class TrainerLoop:
     async def _learn(self, trainer: Trainer, portion: Sequence[Any]) -> None:
         for count, record in enumerate(portion, start=1):
             self._offset = record.offset
-            body = decode(record.value)
-            if body["type"] == "mark":
-                await self._publish(trainer.mark(body, record.offset, self._now_ms()))
-            elif body["type"] == "example":
-                trainer.example(body, record.offset)
-            else:
-                raise BrokerError(
-                    f"{self._examples} holds a record of unknown type {body['type']!r}.",
-                    "Check that workers and trainer run the same Ebbtide over the same topics.",
-                )
+            body = model_record(record.value, self._where())
+            await self._publish(learn(trainer, body, record.offset, self._now_ms()))
             if count % 500 == 0:
                 await asyncio.sleep(0)
         if not portion:
@@ -146,7 +132,7 @@ class TrainerLoop:
         try:
             async for portion in tail.portions(0.2):
                 for record in portion:
-                    body = decode(record.value)
+                    body = model_record(record.value, f"{self._cuts}, partition 0, offset {record.offset}")
                     if body["type"] == "cut":
                         last = body
                 if await tail.caught_up():
