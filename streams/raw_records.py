@@ -11,7 +11,7 @@ from streams.core.ports import Rejection
 
 
 def clean_record(
-    value: bytes | None, kind: int, position: Position, published_ms: int, policy: CleaningPolicy
+    value: bytes | None, kind: int, position: Position, published_ms: int, policy: CleaningPolicy, *, epoch: int = 0
 ) -> tuple[Event | Rejection, Any]:
     """What a record becomes, and what was decoded of it (None where nothing was).
 
@@ -27,6 +27,8 @@ def clean_record(
         Its Kafka timestamp, ms.
     policy
         How records are cleaned.
+    epoch
+        How often its topic was created anew: an offset is given again in each.
 
     >>> clean_record(b"{", 0, Position("clicks", 0, 7), 0, CleaningPolicy())[0].reason
     'not_json'
@@ -45,7 +47,7 @@ def clean_record(
         raw,
         kind,
         position=position,
-        record_id=f"{topic}-{partition}-{offset}",
+        record_id=f"{topic}-{partition}-{offset}" if not epoch else f"{topic}-{partition}-{epoch}-{offset}",
         published_ms=published_ms,
         policy=policy,
     )

@@ -68,9 +68,21 @@ class InputBuffer:
         The first offset that will come.
     reached
         Newest event time taken before, ms.
+    epoch
+        How often the topic was created anew.
     """
 
-    def __init__(self, topic: str, partition: int, kind: int, policy: CleaningPolicy, start: int, reached: int) -> None:
+    def __init__(
+        self,
+        topic: str,
+        partition: int,
+        kind: int,
+        policy: CleaningPolicy,
+        start: int,
+        reached: int,
+        *,
+        epoch: int = 0,
+    ) -> None:
         self.topic = topic
         self.partition = partition
         self.kind = kind
@@ -85,6 +97,7 @@ class InputBuffer:
         """Records not taken yet."""
         self.drained = False
         self._policy = policy
+        self._epoch = epoch
         self._unknown_actions = 0
         self._raw: deque[Fetched] = deque()
         self._at = 0
@@ -162,7 +175,9 @@ class InputBuffer:
 
     def _clean(self, record: Any) -> Event | Rejection:
         position = Position(self.topic, self.partition, record.offset)
-        cleaned, raw = clean_record(record.value, self.kind, position, record.timestamp, self._policy)
+        cleaned, raw = clean_record(
+            record.value, self.kind, position, record.timestamp, self._policy, epoch=self._epoch
+        )
         if type(cleaned) is Event and is_unknown_action(cleaned, raw, self._policy):
             self._unknown_actions += 1
         return cleaned

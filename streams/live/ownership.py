@@ -297,7 +297,7 @@ class Ownership:
         grace_ms = round(settings.grace_minutes * 60_000)
         inputs = PartitionInputs(
             [
-                InputBuffer(tp.topic, partition, kind, self._policy, starts[tp], position.newest)
+                InputBuffer(tp.topic, partition, kind, self._policy, starts[tp], position.newest, epoch=position.epoch)
                 for kind, tp, position in zip(Kind, tps, held.record.inputs, strict=True)
             ],
             by_log=self._clock.by_log,

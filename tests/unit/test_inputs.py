@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from streams.core.cleaning import CleaningPolicy
+from streams.core.events import Event
 from streams.live.inputs import InputBuffer, PartitionInputs
 from streams.live.record_batches import Fetched, Span
 
@@ -120,6 +121,17 @@ def test_a_record_without_an_event_id_is_named_by_its_position() -> None:
     inputs.buffers[0].add(batch("clicks", 0, 1), nothing)
     drain(inputs)
     assert [event.id for event in inputs.slice(1).events] == ["clicks-0-0"]
+
+
+def test_the_same_position_of_a_topic_created_anew_is_another_name() -> None:
+    names = []
+    for epoch in (0, 1, 2):
+        buffer = InputBuffer("clicks", 0, 0, CleaningPolicy(), 0, BEGIN - 1_000, epoch=epoch)
+        buffer.add(batch("clicks", 0, 5), nothing)
+        event, _ = buffer.take() if buffer.head() else (None, None)
+        assert isinstance(event, Event)
+        names.append(event.id)
+    assert names == ["clicks-0-0", "clicks-0-1-0", "clicks-0-2-0"]
 
 
 @pytest.mark.parametrize("most", [1, 2, 7])
