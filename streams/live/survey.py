@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import CommitFailedError, KafkaError
 
 from streams import provisioning
 from streams.core.alignment import UNKNOWN
@@ -24,6 +26,9 @@ from streams.live.partition_record import PartitionRecord, decode_record, encode
 from streams.live.standing import InputNow, Misfit, Surroundings, accepted, misfits
 from streams.settings import Settings
 from streams.topics import CHANGELOG, topic_name
+
+COORDINATOR_SLACK_S: Final = 5.0
+"""A broker notices the end of a session a little later."""
 
 ReportProgress = Callable[[int, int], None]
 """(partitions read, partitions there are)."""
@@ -80,15 +85,18 @@ async def survey(settings: Settings, progress: ReportProgress = lambda read, all
     return [_judged(one, named, has_profiles=profiles[one.partition]) for one in standings]
 
 
-async def accept(settings: Settings, standings: Sequence[Standing]) -> None:
+async def accept(settings: Settings, standings: Sequence[Standing], *, patience_s: float | None = None) -> None:
     """Have workers go on with what is there: write the partition records and group offsets that say so.
 
-    Kafka takes the offsets only while the group has no members, so this fails where a worker runs. It may be repeated.
+    Kafka takes the offsets only while the group has no members. One that was killed is a member until its session ends,
+    so this waits for that long, and fails where a worker runs. It may be repeated.
 
     Parameters
     ----------
     standings
         From :func:`survey`; partitions where everything fits are left alone.
+    patience_s
+        How long members may stay; the session timeout and a little more by default.
 
     Raises
     ------
@@ -102,7 +110,9 @@ async def accept(settings: Settings, standings: Sequence[Standing]) -> None:
         for misfit in one.misfits:
             if not misfit.acceptable:
                 raise misfit.error()
-    await _commit(settings, {one.partition: accepted(one.record, one.now) for one in wanted})
+    if patience_s is None:
+        patience_s = settings.session_timeout_s + COORDINATOR_SLACK_S
+    await _commit(settings, {one.partition: accepted(one.record, one.now) for one in wanted}, patience_s)
     producer = Producer(settings)
     await producer.start()
     try:
@@ -151,7 +161,7 @@ async def _inputs_now(
     )
 
 
-async def _commit(settings: Settings, records: dict[int, PartitionRecord]) -> None:
+async def _commit(settings: Settings, records: dict[int, PartitionRecord], patience_s: float) -> None:
     offsets = {
         TopicPartition(topic_name(name, settings), partition): known.next
         for partition, record in records.items()
@@ -161,10 +171,21 @@ async def _commit(settings: Settings, records: dict[int, PartitionRecord]) -> No
     if not offsets:
         return
     consumer = new_consumer(settings, group=settings.group_id)
+    until = time.monotonic() + patience_s
     try:
         await consumer.start()
         consumer.assign(list(offsets))
-        await consumer.commit(offsets)
+        while True:
+            try:
+                await consumer.commit(offsets)
+                return
+            except CommitFailedError as error:
+                if time.monotonic() > until:
+                    raise BrokerError(
+                        f"The group {settings.group_id} has had members for {patience_s:g} s: a worker runs.",
+                        "Stop all workers, then run it again.",
+                    ) from error
+                await asyncio.sleep(1.0)
     except KafkaError as error:
         raise _refused(error, settings, "Read") from error
     finally:
@@ -191,7 +212,5 @@ def _reader(settings: Settings, partition: int) -> ChangelogReader:
 
 def _refused(error: KafkaError, settings: Settings, operation: str) -> BrokerError:
     return refusal(error, settings, operation, f"group {settings.group_id}") or BrokerError(
-        f"Kafka refused the offsets of group {settings.group_id}: {error!r}.",
-        "While a worker runs they are its own: stop all workers (and wait for the session timeout of one that was "
-        "killed), then try again.",
+        f"Kafka refused the offsets of group {settings.group_id}: {error!r}."
     )
