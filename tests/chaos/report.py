@@ -26,7 +26,7 @@ class Outage:
     """Looks at which a worker still said it was ready, after the grace."""
     looks: int
     growth_mb: float
-    """Most that any process grew."""
+    """Most that any process of before grew."""
     peak_mb: float
     same_processes: bool
     """Whether the very processes of before went on."""
@@ -54,18 +54,18 @@ class Outage:
 def outage(from_s: float, to_s: float, sights: Sequence[Sight], workers: Sequence[str]) -> Outage:
     """What was seen of the workers while the broker was away.
 
-    Growth is that of one process, from 30 s into the outage on, when what waited has been given up.
+    Growth is that of a process that was there before; one that has just started grows as it should.
     """
+    before = {sight.pid for sight in sights if sight.name in workers and from_s - 5.0 < sight.at_s < from_s}
     within = [sight for sight in sights if sight.name in workers and from_s + READY_GRACE_S <= sight.at_s < to_s]
     by_process: dict[int, list[float]] = {}
     for sight in within:
         by_process.setdefault(sight.pid, []).append(sight.rss_mb)
-    before = {sight.pid for sight in sights if sight.name in workers and from_s - 5.0 < sight.at_s < from_s}
     return Outage(
         to_s - from_s,
         sum(sight.ready for sight in within),
         len(within),
-        max((max(sizes) - sizes[0] for sizes in by_process.values()), default=0.0),
+        max((max(sizes) - sizes[0] for pid, sizes in by_process.items() if pid in before), default=0.0),
         max((sight.rss_mb for sight in within), default=0.0),
         before == set(by_process),
     )

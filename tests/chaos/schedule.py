@@ -40,7 +40,7 @@ FIRST_AT_S: Final = 15.0
 QUIET_END_S: Final = 20.0
 LONG_RUN_MIN: Final = 30.0
 LONG_AWAY_S: Final = 600.0
-SPACING_S: Final = 27.0
+SPACING_S: Final = 28.5
 SHORT_SPACING_S: Final = 13.0
 
 

@@ -156,7 +156,7 @@ def seen(at_s: float, *, ready: bool = False, rss_mb: float = 100.0, pid: int = 
 
 
 def test_memory_that_grows_while_the_broker_is_away_is_told() -> None:
-    looked = outage(0.0, 600.0, [seen(100.0), seen(500.0, rss_mb=300.0)], ["worker-0"])
+    looked = outage(0.0, 600.0, [seen(-1.0), seen(100.0), seen(500.0, rss_mb=300.0)], ["worker-0"])
     assert looked.growth_mb == 200.0
     assert looked.wrong
 
