@@ -19,16 +19,16 @@ from streams.live.changelog import Changelog, ChangelogReader, breathe
 from streams.live.consumer import Consumer
 from streams.live.effects import EffectsInOrder
 from streams.live.exits import Exits
-from streams.live.fence import HOLD_KEY, LETTERS_KEY
+from streams.live.fence import HOLD_KEY, LETTERS_KEY, PARTITION_KEY
 from streams.live.inputs import InputBuffer, PartitionInputs
 from streams.live.judging import Judging
 from streams.live.observer import Observer
 from streams.live.outbox import Producer
 from streams.live.output_gates import OutputGates
 from streams.live.partition_owner import PartitionOwner
-from streams.live.partition_record import PartitionRecord
+from streams.live.partition_record import PartitionRecord, encode_record
 from streams.live.seams import Clock, Engine, Models, PendingProfiles, steady_s
-from streams.live.store import StoreFolder
+from streams.live.store import CopyPosition, StoreFolder
 from streams.live.taking import Taken, take_partition
 from streams.settings import Settings
 from streams.topics import CHANGELOG, topic_name
@@ -272,6 +272,8 @@ class Ownership:
         )
         try:
             record, starts = await self._judging.judged(taken, taken.record, partition, topic_ids, consumer)
+            if record != taken.record:
+                await self._begin(taken, record)
             profiles = PendingProfiles(taken.store)
             engine = self._engine_for(partition, profiles)
             engine.watermark, engine.newest, engine.clock = record.watermark, record.newest, record.clock
@@ -285,6 +287,12 @@ class Ownership:
         self._limit.restore(partition, taken.store.get(LETTERS_KEY))
         self._observer.partition(partition, engine.watermark, engine.newest, 0, engine.stages, self._now_ms())
         return _Held(taken, record, starts, engine, profiles, generation=-1)
+
+    async def _begin(self, taken: Taken, record: PartitionRecord) -> None:
+        """Write down where a partition begins before any profile: of a first slice only some batches may arrive."""
+        writes = [(PARTITION_KEY, encode_record(record))]
+        last = await taken.changelog.append(writes)
+        taken.store.write(writes, CopyPosition(last, taken.changelog.writer, self._now_ms()))
 
     def _reader(self, partition: int) -> ChangelogReader:
         settings = self._settings
