@@ -161,12 +161,7 @@ def refusal(error: BaseException, settings: Settings, operation: str, resource: 
         if name in _DENIED:
             return denied(settings, operation, resource)
         if name in _NOT_WHO_WE_SAY:
-            return AccessError(
-                f"Kafka at {settings.brokers} does not accept the user {settings.sasl_username!r} with the password "
-                f"given ({settings.sasl_mechanism}).",
-                "Check EBBTIDE_SASL_USERNAME, EBBTIDE_SASL_PASSWORD_FILE and EBBTIDE_SASL_MECHANISM, and that the "
-                "broker knows the user.",
-            )
+            return not_accepted(settings)
         if name in _OTHER_MECHANISM:
             return AccessError(
                 f"Kafka at {settings.brokers} offers no {settings.sasl_mechanism}.",
@@ -175,6 +170,16 @@ def refusal(error: BaseException, settings: Settings, operation: str, resource: 
             )
         seen = seen.__cause__ or seen.__context__
     return None
+
+
+def not_accepted(settings: Settings) -> AccessError:
+    """A wrong password, or a user that the broker does not know; it never says which."""
+    return AccessError(
+        f"Kafka at {settings.brokers} does not accept the user {settings.sasl_username!r} with the password given "
+        f"({settings.sasl_mechanism}).",
+        "Check EBBTIDE_SASL_USERNAME, EBBTIDE_SASL_PASSWORD_FILE and EBBTIDE_SASL_MECHANISM, and that the broker knows "
+        "the user.",
+    )
 
 
 def denied(settings: Settings, operation: str, resource: str) -> AccessError:
@@ -196,4 +201,4 @@ def principal(settings: Settings) -> str:
     """
     if uses_sasl(settings):
         return f"User:{settings.sasl_username}"
-    return "User:ANONYMOUS" if settings.tls_certificate is None else "the subject of tls_certificate"
+    return "User:ANONYMOUS" if settings.tls_certificate is None else "User:(subject of tls_certificate)"

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final
 
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.errors import (
+    CoordinatorNotAvailableError,
+    GroupAuthorizationFailedError,
     InvalidReplicationFactorError,
     KafkaError,
     TopicAlreadyExistsError,
@@ -22,7 +25,7 @@ from kafka.net.compat import KafkaNetClient
 from streams.access_list import Role, access_list
 from streams.core.errors import BrokerError, TopicError
 from streams.kafka_access import connection_options, denied, refusal
-from streams.reaching import why_unreachable
+from streams.reaching import LOOK_WITHIN_S, why_unreachable
 from streams.settings import Settings
 from streams.topics import CATALOGUE, Topic, topic_name
 
@@ -79,7 +82,7 @@ def ensure_topics(
     names: Iterable[str] = tuple(CATALOGUE),
     *,
     suffix: str = "",
-    roles: Iterable[Role] = (),
+    roles: Sequence[Role] = (),
     timeout_s: float = REACH_WITHIN_S,
 ) -> list[str]:
     """Create the topics that are missing and check those that are there; any number of workers may do so at once.
@@ -116,7 +119,8 @@ def ensure_topics(
     """
     wanted = list(names)
     with _admin(settings, timeout_s) as admin:
-        missing = [state.topic for state in _states(admin, settings, wanted, suffix) if not state.exists]
+        first = _first_operations(roles, settings)
+        missing = [state.topic for state in _states(admin, settings, wanted, suffix, first) if not state.exists]
         created = _create(admin, settings, missing, suffix) if missing else []
         if missing:
             admin.wait_for_topics(
@@ -126,6 +130,7 @@ def ensure_topics(
         refuse_misfits(states, settings)
         for role in roles:
             refuse_without(states, role, settings)
+            _refuse_without_group(admin, states, role, settings)
         return created
 
 
@@ -183,9 +188,29 @@ def refuse_without(states: Iterable[TopicState], role: Role, settings: Settings)
             _refuse_denied([by_name[entry.name]], entry.operation, settings)
 
 
+def _first_operations(roles: Iterable[Role], settings: Settings) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for role in roles:
+        for entry in access_list(role, settings):
+            found.setdefault(entry.name, entry.operation)
+    return found
+
+
 def refuse_unreadable(states: Iterable[TopicState], settings: Settings) -> None:
     """Raise :class:`AccessError` where Kafka does not let us read a topic that exists."""
     _refuse_denied(states, "Read", settings)
+
+
+def _refuse_without_group(admin: Any, states: Iterable[TopicState], role: Role, settings: Settings) -> None:
+    if all(state.allowed is None for state in states):  # a broker that allows everything to all
+        return
+    for entry in access_list(role, settings):
+        if entry.kind == "group":
+            with suppress(CoordinatorNotAvailableError):  # nobody has used a group on this cluster yet
+                try:
+                    admin.describe_groups([entry.name])
+                except GroupAuthorizationFailedError:
+                    raise denied(settings, entry.operation, f"group {entry.name}") from None
 
 
 def _refuse_denied(states: Iterable[TopicState], operation: str, settings: Settings) -> None:
@@ -276,7 +301,7 @@ def _admin(settings: Settings, timeout_s: float) -> Iterator[Any]:
         for client in made:  # kafka-python 3.0.12 leaves thread and sockets behind where a start fails
             client.close()
             client._net.stop()
-        refused = refusal(error, settings, "Describe", "cluster") or why_unreachable(settings)
+        refused = why_unreachable(settings, within_s=min(timeout_s, LOOK_WITHIN_S))
         raise refused or BrokerError(
             f"No Kafka broker answered at {settings.brokers} within {timeout_s:g} s.",
             "Start one (ebbtide broker, make kafka) or name another with EBBTIDE_BROKERS.",
@@ -290,12 +315,15 @@ def _admin(settings: Settings, timeout_s: float) -> Iterator[Any]:
         admin.close()
 
 
-def _states(admin: Any, settings: Settings, names: list[str], suffix: str) -> list[TopicState]:
+def _states(
+    admin: Any, settings: Settings, names: list[str], suffix: str, operations: Mapping[str, str] = MappingProxyType({})
+) -> list[TopicState]:
+    """``operations``: what will be done with a topic, to be named where it may not even be seen."""
     full = {name: topic_name(name, settings, suffix) for name in names}
     described = admin.describe_topics(list(full.values()))
     for entry in described:
         if for_code(entry["error_code"]) is TopicAuthorizationFailedError:
-            raise denied(settings, "Describe", f"topic {entry['name']}")
+            raise denied(settings, operations.get(entry["name"], "Describe"), f"topic {entry['name']}")
     found = {entry["name"]: entry for entry in described if entry["error_code"] == 0}
     configs = _configs(admin, sorted(found))
     states = []

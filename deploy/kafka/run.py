@@ -16,7 +16,7 @@ import string
 import subprocess
 import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Final, NoReturn, Self
@@ -104,6 +104,9 @@ class ApacheKafka:
         Where clients connect; 0 takes any free one.
     heap
         Java's memory, as in ``-Xmx``.
+    properties
+        Lines of server.properties that stand over ours: more listeners, users, access control. ``${port}`` and
+        ``${controller_port}`` are filled in.
 
     Raises
     ------
@@ -117,11 +120,14 @@ class ApacheKafka:
     127.0.0.1:40331
     """
 
-    def __init__(self, folder: Path, port: int = 0, heap: str = "1g") -> None:
+    def __init__(
+        self, folder: Path, port: int = 0, heap: str = "1g", properties: Mapping[str, str] | None = None
+    ) -> None:
         self.folder = folder.resolve()
         self._port = port
         self._controller_port = 0
         self._heap = heap
+        self._properties = "".join(f"{name}={value}\n" for name, value in (properties or {}).items())
         self._server: ServerProcess | None = None
 
     @property
@@ -146,7 +152,8 @@ class ApacheKafka:
         self._controller_port = self._controller_port or free_port()
         properties, data = self.folder / "server.properties", self.folder / "data"
         self.folder.mkdir(parents=True, exist_ok=True)
-        template = string.Template((HERE / "server.properties.template").read_text(encoding="utf-8"))
+        ours = (HERE / "server.properties.template").read_text(encoding="utf-8")
+        template = string.Template(ours + self._properties)  # of two lines with one name the last one holds
         given = {"port": port, "controller_port": self._controller_port, "data": data}
         properties.write_text(template.substitute(given), encoding="utf-8")
         if not (data / "meta.properties").exists():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
+import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from streams.child_process import free_port
+from streams.core.errors import AccessError, BrokerError
 from streams.reaching import why_unreachable
 from streams.settings import Settings
 from tests.support.certificates import Authority, Pair
@@ -30,8 +32,8 @@ def server(authority: Authority) -> Pair:
 
 
 @contextmanager
-def listening(pair: Pair | None, clients: Path | None = None) -> Iterator[int]:
-    """A server that shakes hands, or with no pair says nothing, and then waits for the other side to go."""
+def listening(pair: Pair | None, clients: Path | None = None, answer: bytes = b"") -> Iterator[int]:
+    """A server that shakes hands, hears a request and hangs up; without a pair it gives one answer to all."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     if pair is not None:
         context.load_cert_chain(pair.both)
@@ -40,21 +42,26 @@ def listening(pair: Pair | None, clients: Path | None = None) -> Iterator[int]:
         context.verify_mode = ssl.CERT_REQUIRED
 
     def serve() -> None:
-        with contextlib.suppress(OSError):
-            connection, _ = listener.accept()
-            connection.settimeout(10.0)
-            with connection:
-                if pair is None:
-                    connection.recv(1)  # whatever it is, it is not Kafka's protocol
-                    return
-                with context.wrap_socket(connection, server_side=True) as secured:
-                    secured.recv(1)
+        while not done.is_set():
+            with contextlib.suppress(OSError):
+                connection, _ = listener.accept()
+                connection.settimeout(10.0)
+                with connection:
+                    if pair is None:
+                        connection.recv(100)  # whatever it is, it is not Kafka's protocol
+                        connection.sendall(answer)
+                        continue
+                    with context.wrap_socket(connection, server_side=True) as secured:
+                        secured.recv(100)
 
+    done = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0.2)
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield listener.getsockname()[1]
-    thread.join(10.0)
+        done.set()
+        thread.join(10.0)
 
 
 def told(settings: Settings) -> str:
@@ -117,6 +124,33 @@ def test_without_tls_towards_who_speaks_it_points_to_the_protocol(server: Pair) 
     with listening(server) as port:
         said = told(Settings(brokers=f"127.0.0.1:{port}"))
     assert "speaks TLS, and we do not. Set EBBTIDE_SECURITY_PROTOCOL" in said
+
+
+# Answers of Kafka to a SASL handshake: length, correlation id, error code, mechanisms.
+WANTS_A_USER = struct.pack(">iihih13s", 25, 1, 33, 1, 13, b"SCRAM-SHA-512")
+WANTS_NONE = struct.pack(">iihi", 10, 1, 34, 0)
+
+
+def test_a_listener_that_asks_for_a_user_says_which_protocols_send_one() -> None:
+    with listening(None, answer=WANTS_A_USER) as port:
+        said = told(Settings(brokers=f"127.0.0.1:{port}"))
+    assert "asks for a user and a password, and we send none" in said
+    assert "sasl_ssl or sasl_plaintext" in said
+
+
+def test_a_listener_that_asks_for_no_user_says_which_protocols_send_none() -> None:
+    with listening(None, answer=WANTS_NONE) as port:
+        settings = Settings(
+            brokers=f"127.0.0.1:{port}", security_protocol="sasl_plaintext", sasl_username="u", sasl_password="p"
+        )
+        assert "asks for no user and no password, and we send them" in told(settings)
+
+
+def test_hanging_up_during_the_handshake_may_be_an_outage(authority: Authority) -> None:
+    with listening(None) as port:
+        found = why_unreachable(with_tls(authority, port))
+    assert isinstance(found, BrokerError)
+    assert not isinstance(found, AccessError)
 
 
 def test_nobody_there_is_an_outage_and_no_refusal(authority: Authority) -> None:
