@@ -38,6 +38,7 @@ COMMANDS: Final = (
     "policy",
     "profile",
     "dead_letters",
+    "outputs",
 )
 """Modules of :mod:`streams.cli` in the order of ``ebbtide --help``."""
 

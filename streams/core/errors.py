@@ -8,6 +8,7 @@
     ├── InputFileError          an event log that cannot be read
     ├── OutputFolderError       a result folder that cannot be written or read
     ├── UnknownUserError        nobody by that id
+    ├── UnknownHoldError        a partition that holds no outputs
     ├── BrokerError             Kafka is away, refuses, or its topics do not fit
     │   ├── TopicError          a topic is missing, or has the wrong partitions or configuration
     │   └── AccessError         Kafka knows us not, is not who we trust, or does not let us: waiting does not help
@@ -64,6 +65,10 @@ class OutputFolderError(EbbtideError):
 
 class UnknownUserError(EbbtideError):
     """No portrait of a user by that id."""
+
+
+class UnknownHoldError(EbbtideError):
+    """A partition that was named holds no outputs."""
 
 
 class BrokerError(EbbtideError):
