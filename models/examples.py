@@ -13,6 +13,7 @@ import numpy.typing as npt
 from models.errors import TrainingRecordError
 from models.marks import Mark, checked
 
+FORMAT: Final = 1
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
@@ -45,6 +46,7 @@ def decode_example(body: Mapping[str, Any], offset: int, partitions: int) -> Tra
         If a field is missing or of the wrong type; names it and the offset.
     """
     try:
+        _refuse_newer(body)
         packed = body["features"]
         features = None
         if packed is not None:
@@ -83,6 +85,7 @@ def decode_mark(body: Mapping[str, Any], offset: int, partitions: int) -> tuple[
         If a field is missing or of the wrong type, or the mark speaks of another number of partitions.
     """
     try:
+        _refuse_newer(body)
         if body["partitions"] != partitions:
             raise ValueError(f"it counts {body['partitions']!r} partitions, and the trainer {partitions}")
         clock, until = body["clock"], body["until"]
@@ -93,6 +96,12 @@ def decode_mark(body: Mapping[str, Any], offset: int, partitions: int) -> tuple[
         return _partition(body, partitions), checked(mark)
     except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise _unreadable("mark", offset, error) from error
+
+
+def _refuse_newer(body: Mapping[str, Any]) -> None:
+    """Records of format 1 name none; a later one must, so that an older trainer does not take it for its own."""
+    if (stored := body.get("format", FORMAT)) != FORMAT:
+        raise ValueError(f"it has format {stored!r}, and this Ebbtide reads format {FORMAT}")
 
 
 def _partition(body: Mapping[str, Any], partitions: int) -> int:

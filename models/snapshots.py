@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version as distribution_version
 from typing import Any, Final
@@ -16,6 +16,8 @@ from typing import Any, Final
 from models.errors import SnapshotError
 
 FORMAT: Final = 1
+MIGRATIONS: Final[dict[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {}
+"""What brings a cut of format n to n + 1, by n: pure functions of the record. Format 1 is the only one so far."""
 DAY_MS: Final = 86_400_000
 LAST_INSTANT: Final = 253_402_300_799_999
 """9999-12-31T23:59:59.999Z: beyond it nothing has a date."""
@@ -122,15 +124,17 @@ def verify(record: object, *, schema: str | None = None, horizon_days: int | Non
     Raises
     ------
     SnapshotError
-        Foreign, from a newer Ebbtide, tampered with or damaged, of another schema or another horizon.
+        Foreign, of a format this program does not read, tampered with or damaged, of another schema or another horizon.
     """
     if not isinstance(record, dict) or record.get("type") != "cut" or not isinstance(record.get("format"), int):
         raise SnapshotError("This is not a model cut of Ebbtide.", "Give a model.json or the model-cuts topic.")
     if record["format"] > FORMAT:
         raise SnapshotError(
             f"The model cut has format {record['format']}, and this Ebbtide reads up to {FORMAT}.",
-            "Upgrade Ebbtide, or start a new model.",
+            "Start the newer Ebbtide again; or roll back as docs/operations.md describes (Upgrades and rollback).",
         )
+    if record["format"] < FORMAT:
+        record = _migrated(record)
     name = f"model cut {record.get('version', 'without version')!s}"
     wrong = [key for key, kind in _FIELDS.items() if not isinstance(record.get(key), kind)]
     if "day" not in wrong and not 0 <= record["day"] <= LAST_INSTANT:
@@ -168,6 +172,27 @@ def loads(text: bytes, *, schema: str | None = None, horizon_days: int | None = 
     except (ValueError, RecursionError) as error:
         raise SnapshotError(f"The model cut is not JSON ({error}).", "Restore it from a copy, or retrain.") from error
     return verify(record, schema=schema, horizon_days=horizon_days)
+
+
+def _migrated(record: dict[str, Any]) -> dict[str, Any]:
+    """A cut of an older format in this one, once it is known to be what was written."""
+    if record.get("checksum") != _checksum_or_none(record):
+        raise SnapshotError("The model cut does not fit its checksum.", "Restore it from a copy, or retrain.")
+    for at in range(record["format"], FORMAT):
+        if at not in MIGRATIONS:
+            raise SnapshotError(
+                f"The model cut has format {record['format']}, and this Ebbtide cannot migrate from format {at}.",
+                "Let the release before this one cut once more; or start a new model.",
+            )
+        record = {**MIGRATIONS[at](record), "format": at + 1}
+    return {**record, "checksum": checksum_of(record)}
+
+
+def _checksum_or_none(record: Mapping[str, Any]) -> str | None:
+    try:
+        return checksum_of(record)
+    except (TypeError, ValueError):
+        return None
 
 
 def _canonical(content: object) -> bytes:

@@ -17,9 +17,7 @@ from streams.core.errors import StateError
 
 Content = TypeVar("Content")
 
-NEWER: Final = (
-    "Start the newer Ebbtide again; or roll back as docs/operations.md describes under *Upgrades and rollback*."
-)
+NEWER: Final = "Start the newer Ebbtide again; or roll back as docs/operations.md describes (Upgrades and rollback)."
 
 
 def migrated(

@@ -14,6 +14,9 @@ from models.snapshots import FORMAT as CUT_FORMAT
 from models.snapshots import cut_record, dumps, schema_hash
 from streams.core.events import DAY_MS, HOUR_MS
 from streams.core.stored_profile import SCHEMA as PROFILE_SCHEMA
+from streams.live.log_identity import FORMAT as IDENTITY_FORMAT
+from streams.live.log_identity import LogIdentity, encode_identity
+from streams.live.partition_record import VERSION as RECORD_VERSION
 from streams.live.partition_record import InputPosition, PartitionRecord, encode_record
 from tests.support.partition_runs import PartitionRun
 from tests.support.scorers import FixedScorer
@@ -23,7 +26,6 @@ from tests.support.worlds import click, purchase, search
 
 STATES: Final = Path(__file__).parents[1] / "fixtures" / "states"
 WRITER: Final = 0x1122334455667788
-RECORD_VERSION: Final = 1
 
 
 def profile() -> bytes:
@@ -47,6 +49,8 @@ def partition_record() -> bytes:
     """A partition whose clicks were once created anew, and where no search was ever read."""
     return encode_record(
         PartitionRecord(
+            cluster_id="cluster",
+            partitions=8,
             watermark=STORY + 7 * DAY_MS,
             newest=STORY + 7 * DAY_MS + 60_000,
             clock=STORY + 7 * DAY_MS,
@@ -58,6 +62,13 @@ def partition_record() -> bytes:
                 InputPosition(topic_id="purchases-id", next=6, newest=STORY + 7 * DAY_MS),
             ),
         )
+    )
+
+
+def store_identity() -> bytes:
+    """Which log a local copy was made from."""
+    return encode_identity(
+        LogIdentity(changelog="changelog-id", cluster_id="cluster", partitions=8, inputs=("c", "s", "p"))
     )
 
 
@@ -86,6 +97,7 @@ def main() -> None:
     for name, content in (
         (f"profile-{PROFILE_SCHEMA}.bin", profile()),
         (f"partition-record-{RECORD_VERSION}.json", partition_record()),
+        (f"store-identity-{IDENTITY_FORMAT}.json", store_identity()),
         (f"model-cut-{CUT_FORMAT}.json", model_cut()),
     ):
         path = STATES / name
