@@ -23,7 +23,7 @@ from streams.core.messages import event_body
 from streams.core.policy import Compiled, Policy
 from streams.core.portrait import portrait
 from streams.core.ports import ChurnScorer, Facts, Output, Rejection, Seen, Step
-from streams.core.profile import MAX_OPEN, Profile
+from streams.core.profile import MAX_OPEN, MOST_OPEN_BYTES, Profile
 from streams.core.profile_cache import ProfileCache, ProfileStore
 from streams.core.rescoring import Rescoring
 from streams.core.state import NO_TIME, STAGE_NAMES, Observation, decode_state, encode_state
@@ -271,12 +271,10 @@ class PartitionEngine:
                 self._follow(profile, event, model, step)
             else:
                 self._refold(profile, event, model, step)
-            if (
-                len(profile.open) > MAX_OPEN
-                and len(profile.open) % (MAX_OPEN // 2) == 0
-                and profile.open_size() > MAX_OPEN
-            ):
-                facts.settled_early += profile.settle_early(self._fold, MAX_OPEN // 2)
+            if len(profile.open) > MAX_OPEN or profile.open_bytes > MOST_OPEN_BYTES:
+                keep = profile.to_keep_open()
+                if keep is not None:
+                    facts.settled_early += profile.settle_early(self._fold, keep)
         self._restage(before, profile)
         self._seen(profile, told, step)
         self._silence.file(user_id, profile.view.next_at)

@@ -9,7 +9,7 @@ as it stands: that is what makes the usual, in-order case cost one fold per even
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import msgspec
@@ -23,9 +23,14 @@ from streams.core.state import FAR, MAX_IDS, NO_TIME, Observation, State, decode
 from streams.core.stored_profile import Delivery, Stored, damaged, pack_profile, unpack_profile
 
 MAX_OPEN: Final = 128
+MOST_OPEN: Final = 1_280
+"""Open events at most, whatever orders they belong to: each that comes out of order folds all of them again."""
+MOST_OPEN_BYTES: Final = 400_000
+"""Open purchases take no more than this in the stored value, which has to fit what a broker takes (1 MiB)."""
 AFTER_EVENTS: Final = len(Kind)
 """The place of a deadline among the kinds of its instant: behind all events."""
 EMPTY_STATE: Final = encode_state(State())
+_encode: Final = msgspec.msgpack.Encoder().encode
 
 
 class Profile:
@@ -36,6 +41,7 @@ class Profile:
         "applied",
         "delivery",
         "open",
+        "open_bytes",
         "settled",
         "settled_key",
         "settled_through",
@@ -51,6 +57,8 @@ class Profile:
         self.settled_through = NO_TIME
         self.settled_key: tuple[int, int, str] | None = None
         self.open: list[Event] = []
+        self.open_bytes = 0
+        """What the open purchases take when stored; other events are small, and few."""
         self.delivery = Delivery()
         self.applied: list[tuple[int, int]] = [(0, -1)] * len(Kind)
         self.view = State()
@@ -122,6 +130,7 @@ class Profile:
             ripe = _take_ripe(view, through)
             self.settled = encode_state(view)
             open_events.clear()
+            self.open_bytes = 0
             self._open_ids.clear()
         else:
             count = 0
@@ -157,6 +166,7 @@ class Profile:
             fold.apply(state, event, user_hash)
         fold.advance(state, through, user_hash)
         del self.open[:count]
+        self.open_bytes = _bytes_of(self.open)
         self._open_ids.clear()
         return state
 
@@ -164,10 +174,27 @@ class Profile:
         """Keep an event among the open ones, in order."""
         if self._open_ids:
             self._open_ids.add((event.kind, event.id))
+        if event.lines:
+            self.open_bytes += len(_encode(event))
         if not self.open or self.open[-1].sort_key <= event.sort_key:
             self.open.append(event)
         else:
             insort(self.open, event, key=lambda one: one.sort_key)
+
+    def to_keep_open(self) -> int | None:
+        """How many of the newest open events there is room for; None while there is room for all."""
+        count = len(self.open)
+        if self.open_bytes > MOST_OPEN_BYTES:
+            room, kept = MOST_OPEN_BYTES // 2, 0
+            for event in reversed(self.open):
+                room -= len(_encode(event))
+                if room < 0:
+                    break
+                kept += 1
+            return kept
+        if count > MAX_OPEN and count % (MAX_OPEN // 2) == 0 and (count > MOST_OPEN or self.open_size() > MAX_OPEN):
+            return MAX_OPEN // 2
+        return None
 
     def open_size(self) -> int:
         """Open entries; the lines of one order at one instant count once."""
@@ -190,6 +217,10 @@ class Profile:
             band=delivery.band,
             policy=policy,
         )
+
+
+def _bytes_of(events: Iterable[Event]) -> int:
+    return sum(len(_encode(event)) for event in events if event.lines)
 
 
 def _take_ripe(state: State, through: int) -> list[Observation]:
@@ -221,6 +252,7 @@ def decode_profile(user_id: str, value: bytes, fold: Fold) -> Profile:
     profile.settled_through = stored.settled_through
     profile.settled_key = stored.settled_key
     profile.open = stored.open
+    profile.open_bytes = _bytes_of(stored.open)
     profile.delivery = stored.delivery
     profile.applied = stored.applied
     if len(stored.applied) != len(Kind) or stored.fired > LAST_INSTANT:

@@ -10,6 +10,8 @@ from streams.core.lifecycle import note_rhythm
 from streams.core.state import IDS_HORIZON_MS, MAX_IDS, MAX_ORDERS, MAX_PURCHASE_DAYS, Order, State
 
 _MAX_INTERESTS: Final = 12
+_MOST_INTERESTS: Final = 256
+"""Within a day: whoever names a new category with every record must not grow without bound."""
 _HALF_LIFE_DAYS: Final = 30
 _DECAY: Final = tuple(round((1 << 32) * 0.5 ** (days / _HALF_LIFE_DAYS)) for days in range(10 * _HALF_LIFE_DAYS))
 """What a weight keeps after so many days, in units of 2**-32: integers, so sums never depend on a rounding mode."""
@@ -71,4 +73,8 @@ def interest(state: State, category: str, weight: int, ts: int) -> None:
             faded = [pair for pair in faded if pair[0] in names]
         state.interests = {name: value for name, value in faded if value}
         state.interests_day = day
-    state.interests[category] = state.interests.get(category, 0) + weight
+    interests = state.interests
+    interests[category] = interests.get(category, 0) + weight
+    if len(interests) > _MOST_INTERESTS:
+        strongest = sorted(interests.items(), key=lambda pair: (-pair[1], pair[0]))[: _MOST_INTERESTS // 2]
+        state.interests = dict(sorted(strongest))

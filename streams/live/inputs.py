@@ -95,6 +95,8 @@ class InputBuffer:
         """The first offset not taken yet."""
         self.waiting = 0
         """Records not taken yet."""
+        self.waiting_bytes = 0
+        """Their values: a thousand small records wait as cheaply as one large one."""
         self.drained = False
         self._policy = policy
         self._epoch = epoch
@@ -123,6 +125,7 @@ class InputBuffer:
         self.received = span.after
         self._raw.append(batch)
         self.waiting += len(batch)
+        self.waiting_bytes += sum(_size(record) for record in batch)
         self._acks.append((span.after, ack))
 
     def head(self) -> tuple[Event | Rejection, Any] | None:
@@ -135,6 +138,7 @@ class InputBuffer:
         """Remove the head."""
         entry, record = self._ready.popleft()
         self.waiting -= 1
+        self.waiting_bytes -= _size(record)
         self.next = record.offset + 1
         if not self.waiting:
             self.next = self.received
@@ -216,7 +220,7 @@ class PartitionInputs:
         """Newest Kafka timestamp of any record taken."""
         return max(buffer.published for buffer in self.buffers)
 
-    def slice(self, most: int, *, before_ms: int | None = None) -> Slice:
+    def slice(self, most: int, *, before_ms: int | None = None, most_bytes: int = 1 << 62) -> Slice:
         """Take what may go now.
 
         Parameters
@@ -225,6 +229,8 @@ class PartitionInputs:
             Records at most.
         before_ms
             Only records with an event time before this instant: a cut boundary, or the end of the run.
+        most_bytes
+            Of record values; the one that goes beyond is still taken.
         """
         buffers = self.buffers
         taken = Slice()
@@ -232,7 +238,10 @@ class PartitionInputs:
         for buffer in buffers:
             _take_rejected(buffer, taken)
         heads = [buffer.standing() for buffer in buffers]
+        enough = sum(buffer.waiting_bytes for buffer in buffers) - most_bytes
         while taken.read < most:
+            if enough > 0 and sum(buffer.waiting_bytes for buffer in buffers) <= enough:
+                break
             chosen = self._choose(heads)
             if chosen is None:
                 break
@@ -263,3 +272,8 @@ def _take_rejected(buffer: InputBuffer, taken: Slice) -> None:
         taken.letters.append(Letter(buffer.kind, head[1], head[0]))
         buffer.take()
         taken.read += 1
+
+
+def _size(record: Any) -> int:
+    value = record.value
+    return 0 if value is None else len(value)

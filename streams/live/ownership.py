@@ -225,7 +225,7 @@ class Ownership:
             return  # being released: neither acked nor kept
         buffer = held.owner.inputs.buffers[self._kinds[message.topic]]
         buffer.add(message.value, event.ack)  # type: ignore[arg-type]
-        if buffer.waiting >= self._most_waiting:
+        if buffer.waiting >= self._most_waiting or buffer.waiting_bytes >= self._settings.fetch_bytes:
             self.consumer.on_buffer_full(message.tp)
         held.owner.wake()
 
@@ -349,7 +349,7 @@ class Ownership:
         assert consumer is not None
         for tp, buffer in zip(tps, inputs.buffers, strict=True):
             buffer.drained = consumer.drained(tp, buffer.received)
-            if buffer.waiting < self._most_waiting // 2:
+            if buffer.waiting < self._most_waiting // 2 and buffer.waiting_bytes < self._settings.fetch_bytes // 2:
                 consumer.on_buffer_drop(tp)
         now = steady_s()
         if now - self._lag_told > LAG_EVERY_S:

@@ -175,7 +175,8 @@ class PartitionOwner:
         elif 0 < waiting < most:
             await asyncio.sleep(self._settings.slice_ms / 1000.0)
         started = time.perf_counter()
-        taken = self.inputs.slice(most, before_ms=None if self._log is None else self._log.limit())
+        before_ms = None if self._log is None else self._log.limit()
+        taken = self.inputs.slice(most, before_ms=before_ms, most_bytes=self._settings.fetch_bytes)
         if taken:
             self._observer.stage_seconds("align", time.perf_counter() - started)
         return taken

@@ -145,3 +145,22 @@ def test_slices_of_any_size_give_the_same_order(most: int) -> None:
         taken += part
     assert taken == sorted(taken, key=lambda entry: (entry[1], entry[0]))
     assert len(taken) == 34
+
+
+def test_what_waits_is_counted_in_bytes_too_and_forgotten_once_taken() -> None:
+    inputs = partition()
+    fetched = batch("clicks", 0, 1, 2)
+    inputs.buffers[0].add(fetched, nothing)
+    assert inputs.buffers[0].waiting_bytes == sum(len(record.value) for record in fetched)
+    drain(inputs)
+    inputs.slice(100)
+    assert inputs.buffers[0].waiting_bytes == 0
+
+
+def test_a_slice_of_large_records_ends_with_the_one_that_fills_it() -> None:
+    inputs = partition()
+    fetched = batch("clicks", 0, 1, 2, 3, 4)
+    inputs.buffers[0].add(fetched, nothing)
+    drain(inputs)
+    assert len(inputs.slice(100, most_bytes=len(fetched[0].value) + 1).events) == 2
+    assert len(inputs.slice(100, most_bytes=len(fetched[0].value) + 1).events) == 2
