@@ -107,7 +107,7 @@ def show_letter(letter: DeadLetter, standing: Standing) -> None:
         ("published", "not known" if letter.published_ms is None else _second(letter.published_ms)),
         ("rejected", _second(letter.rejected_ms)),
         ("state", f"{standing}, {letter.attempts} of {PARKED_AFTER} redrives failed"),
-        ("key", "none" if letter.key is None else _readable(letter.key)),
+        ("key", "none" if letter.key is None else _readable(letter.key) or "(empty)"),
         *((f"header {name}", _readable(value)) for name, value in letter.headers),
         ("value", "none" if letter.value is None else f"{len(letter.value):,} bytes{', cut' if letter.cut else ''}"),
     ]
@@ -167,12 +167,16 @@ def tell_report(report: RedriveReport) -> None:
     if report.found:
         say(f"{report.found:,} had been sent by a redrive that was cut short.")
     if report.dropped:
-        say(f"{report.dropped:,} letters dropped.")
+        say(f"{_counted(report.dropped, 'letter')} dropped.")
         return
     sent = ", ".join(f"{topic} {count:,}" for topic, count in sorted(report.sent.items()))
-    say(f"{report.sent.total():,} records sent again{f': {sent}' if sent else ''}.")
+    say(f"{_counted(report.sent.total(), 'record')} sent again{f': {sent}' if sent else ''}.")
     if report.refused:
         say(f"{report.refused:,} left out, as they would be rejected again.")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _changes(mended: Mended) -> str:

@@ -10,7 +10,15 @@ from hashlib import blake2b
 from typing import Final, NamedTuple
 
 from streams.core.events import INPUT_TOPICS
-from streams.dead_letters import CUT_HEADER, PARKED_AFTER, PREFIX, PUBLISHED_HEADER, attempts, without_ours
+from streams.dead_letters import (
+    CUT_HEADER,
+    CUT_KEY_HEADER,
+    PARKED_AFTER,
+    PREFIX,
+    PUBLISHED_HEADER,
+    attempts,
+    without_ours,
+)
 from streams.replay.finished_topics import Received
 
 UNKNOWN_REASON: Final = "unknown"
@@ -46,7 +54,7 @@ class DeadLetter(NamedTuple):
     attempts: int
     """How often it was sent again before."""
     cut: bool
-    """Its value is only the beginning of what the record was."""
+    """Its value or key is only the beginning of what the record had."""
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...]
@@ -115,7 +123,7 @@ def letter_of(received: Received, topic_prefix: str) -> DeadLetter:
         -1 if offset is None else offset,
         number(said.get(PUBLISHED_HEADER)),
         attempts(received.headers),
-        CUT_HEADER in said,
+        CUT_HEADER in said or CUT_KEY_HEADER in said,
         received.key,
         received.value,
         tuple(without_ours(received.headers)),
