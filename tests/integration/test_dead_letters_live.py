@@ -134,8 +134,8 @@ def story(embedded_broker: RunningBroker, tmp_path_factory: pytest.TempPathFacto
         told.listed_json = [json.loads(line) for line in ebbtide("list", "--json").lines()]
         told.piped = piped(folder)
         told.unasked = ebbtide("redrive", "--reason", "bad_price", "--set", "price=5")
-        mend = ("redrive", "--reason", "bad_price", "--reason", "missing_user", "--set", "price=5", "--yes")
-        mend = (*mend, "--set", "user_id=@userId")
+        reasons = ("--reason", "bad_price", "--reason", "missing_user")
+        mend = ("redrive", *reasons, "--set", "price=5", "--set", "user_id=@userId", "--yes")
         told.mended = ebbtide(*mend)
         told.mended_again = ebbtide(*mend)
         until(lambda: "too_late" in {one.reason for one in stored(settings)}, "what is 400 days old is too late again")
