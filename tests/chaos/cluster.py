@@ -26,6 +26,8 @@ from tests.chaos.watching import Watch
 
 PARTITIONS: Final = 6
 TICK_S: Final = 0.1
+BREATH_S: Final = 5.0
+"""Between a fault that took longer than planned and the next."""
 START_WITHIN_S: Final = 120.0
 END_WITHIN_S: Final = 300.0
 
@@ -115,9 +117,11 @@ class Cluster:
         self.feeder.start()
         began_s = time.monotonic()
         faults = list(self.plan.faults)
+        free_s = 0.0
         while faults or time.monotonic() - began_s < self.plan.load_s:
-            if faults and time.monotonic() - began_s >= faults[0].at_s:
+            if faults and time.monotonic() - began_s >= max(faults[0].at_s, free_s):
                 self._inject(faults.pop(0))
+                free_s = time.monotonic() - began_s + BREATH_S
             self._tick()
         self._say("the load ends")
         self.feeder.finish()
