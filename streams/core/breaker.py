@@ -24,7 +24,7 @@ _NO_MINUTE: Final = -1
 
 @dataclass(frozen=True, slots=True)
 class Trip:
-    """Why the breaker tripped: the figures at the event that did it."""
+    """Why the breaker tripped."""
 
     minute_ms: int
     """Begin of the minute, event time."""
@@ -59,6 +59,8 @@ class Breaker:
 
     def __init__(self, share: float, least_users: int, *, trusted: bool = False) -> None:
         self.trusted = trusted
+        self.tripped = False
+        """It tripped, and nobody has decided yet."""
         self.share = share
         self._least_users = least_users
         self._minute = _NO_MINUTE
@@ -67,14 +69,17 @@ class Breaker:
         self._exceeded = False
 
     def saw(self, seen: Iterable[Seen]) -> Trip | None:
-        """Take note of users, in the order they were seen; the first trip among them, if any.
+        """Take note of users, in the order they were seen; the figures at the event that trips it, where one does.
 
-        Counting goes on behind a trip. Whether it matters while outputs are held already is the caller's affair.
+        Behind a trip the rest of its minute is counted too (:meth:`figures`), and nothing after that until somebody
+        has decided (:meth:`trust`, :meth:`reset`).
         """
         trip: Trip | None = None
         for at_ms, user_id, change in seen:
             minute = at_ms // MINUTE_MS
             if minute > self._minute:
+                if self.tripped:
+                    return trip
                 self._begin(minute)
             self._users.add(user_id)
             if change is not None:
@@ -83,17 +88,24 @@ class Breaker:
             if not self._exceeded and users >= self._least_users and len(self._changed) > self.share * users:
                 self._exceeded = True
                 if not self.trusted:
-                    trip = trip or self._trip()
+                    self.tripped = True
+                    trip = self.figures()
         return trip
+
+    def figures(self) -> Trip:
+        """The minute as counted so far."""
+        counts = Counter(self._changed.values()).most_common(MOST_TRANSITIONS)
+        transitions = tuple((previous, current, count) for (previous, current), count in counts)
+        return Trip(self._minute * MINUTE_MS, len(self._users), len(self._changed), transitions)
 
     def trust(self) -> None:
         """What was held is right: do not trip again until a minute has passed that would not have tripped."""
-        self.trusted = True
+        self.trusted, self.tripped = True, False
         self._begin(_NO_MINUTE)
 
     def reset(self) -> None:
         """What was held is wrong: count afresh, and trip again if it goes on."""
-        self.trusted = False
+        self.trusted = self.tripped = False
         self._begin(_NO_MINUTE)
 
     def _note(self, user_id: str, change: tuple[str, str]) -> None:
@@ -109,8 +121,3 @@ class Breaker:
         self._users.clear()
         self._changed.clear()
         self._exceeded = False
-
-    def _trip(self) -> Trip:
-        counts = Counter(self._changed.values()).most_common(MOST_TRANSITIONS)
-        transitions = tuple((previous, current, count) for (previous, current), count in counts)
-        return Trip(self._minute * MINUTE_MS, len(self._users), len(self._changed), transitions)

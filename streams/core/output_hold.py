@@ -69,6 +69,11 @@ def begun(trip: Trip, share: float, *, at: int, tripped_ms: int, portraits_from:
     )
 
 
+def counted(hold: Hold, trip: Trip) -> Hold:
+    """The same hold, now that more of its minute was seen."""
+    return msgspec.structs.replace(hold, users=trip.users, changed=trip.changed, transitions=trip.transitions)
+
+
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Holding)
 

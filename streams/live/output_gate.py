@@ -21,7 +21,7 @@ from streams.codec import decode
 from streams.core.alignment import UNKNOWN
 from streams.core.breaker import Breaker
 from streams.core.instants import format_instant
-from streams.core.output_hold import Hold, Holding, begun, decode_holding, encode_holding
+from streams.core.output_hold import Hold, Holding, begun, counted, decode_holding, encode_holding
 from streams.core.ports import Output, Seen, Step
 from streams.hold_notices import DISCARD, hold_notice
 from streams.live.changelog import ChangelogReader, Write
@@ -39,6 +39,8 @@ AT_ONCE: Final = 2_000
 """Held outputs taken back, and portraits published, in one go."""
 SAY_AGAIN_S: Final = 5.0
 COUNT_EVERY_S: Final = 10.0
+MOST_REMEMBERED: Final = 200_000
+"""Users remembered as published; beyond it some are published twice, which a compacted topic forgives."""
 _OF_SEGMENTS: Final = ("ce_type", f"ebbtide.{SEGMENT_CHANGES}".encode())
 
 
@@ -150,14 +152,17 @@ class OutputGate:
 
         ``portraits_from`` is the changelog offset from which on changed profiles may not have been published.
         """
-        if self._breaker is None or self.hold is not None:
+        breaker = self._breaker
+        if breaker is None or (self.hold is not None and not breaker.tripped):
             return
-        trip = self._breaker.saw(seen)
+        trip = breaker.saw(seen)
+        if self.hold is not None and seen:
+            self.hold = counted(self.hold, breaker.figures())
         if trip is None:
             return
         self.hold = begun(
-            trip,
-            self._breaker.share,
+            breaker.figures(),
+            breaker.share,
             at=self._changelog_end() + 1,
             tripped_ms=self._now_ms(),
             portraits_from=portraits_from,
@@ -247,6 +252,8 @@ class OutputGate:
         published: set[bytes] = set()
         async for records in self._changelog.read(hold.portraits_from, self._changelog_end()):
             fresh = {one.key for one in records if not one.key.startswith(RESERVED)} - published
+            if len(published) > MOST_REMEMBERED:
+                published.clear()
             published |= fresh
             users = sorted(key.decode() for key in fresh)
             for at in range(0, len(users), AT_ONCE):

@@ -22,6 +22,14 @@ def test_it_trips_when_more_than_the_share_of_a_minutes_users_change() -> None:
     assert trip.transitions == (("visitor", "new_customer", 4),)
 
 
+def test_behind_a_trip_the_rest_of_its_minute_is_counted_and_nothing_more() -> None:
+    breaker = Breaker(0.5, 4)
+    assert breaker.saw([*moved(3, 9), *moved(4, 90)]) is not None
+    breaker.saw(moved(3, 9, still=1))
+    breaker.saw(moved(5, 90))
+    assert (breaker.figures().users, breaker.figures().changed) == (10, 9)
+
+
 def test_exactly_the_share_is_not_more() -> None:
     still_first = sorted(moved(3, 4, still=4), key=lambda seen: seen.change is not None)
     assert Breaker(0.5, 4).saw(still_first) is None

@@ -12,6 +12,7 @@ import pytest
 from streams.core.errors import StateError
 from streams.core.events import DAY_MS, Event
 from streams.core.output_hold import Hold, Holding, decode_holding, encode_holding
+from streams.live import output_gate
 from streams.live.observer import Observer
 from tests.support.guarded_partition import DECIDED, Crash, Decisions, GuardedPartition, Kafka
 from tests.support.partition_runs import POLICY
@@ -34,6 +35,14 @@ def bad() -> list[Event]:
     ]
 
 
+def worse() -> list[Event]:
+    """A second one, while outputs are held."""
+    return [
+        purchase(LATER + 10_000 + number, user, offset=20 + number, event_id=f"w{number}", order=f"w{number}")
+        for number, user in enumerate(USERS)
+    ]
+
+
 def after() -> list[Event]:
     """Next day, half of them order again."""
     return [
@@ -44,7 +53,7 @@ def after() -> list[Event]:
     ]
 
 
-SLICES: list[list[Event]] = [day(), bad()[:3], bad()[3:6], bad()[6:], after()]
+SLICES: list[list[Event]] = [day(), bad()[:3], bad()[3:6], bad()[6:], worse(), after()]
 
 
 def without_breaker() -> Kafka:
@@ -78,12 +87,12 @@ def test_from_the_slice_in_which_it_trips_outputs_are_held_and_state_goes_on() -
     hold = partition.gate.hold
     assert hold is not None
     # The first three orders of the minute were told; with the fourth user there were enough to say something.
-    assert (hold.users, hold.changed, hold.transitions) == (4, 4, (("visitor", "new_customer", 4),))
+    assert (hold.users, hold.changed, hold.transitions) == (8, 8, (("visitor", "growing", 8),))
     assert {body["user_id"] for body in kafka.bodies("churn-risk")} == set(USERS[:3])
     told, held = kafka.ids(*DECIDED), kafka.ids("held-outputs")
     assert set(told).isdisjoint(held)
     assert sorted(told + held) == sorted(plain.ids(*DECIDED))
-    assert partition.engine.stages["growing"] == 4
+    assert partition.engine.stages["growing"] == 8
 
 
 def test_what_is_released_is_all_that_a_run_without_breaker_tells_in_its_order_with_its_headers() -> None:
@@ -133,7 +142,7 @@ def test_what_is_discarded_is_never_told_and_the_next_change_starts_from_what_wa
     kafka, decisions = Kafka(), Decisions()
 
     async def life() -> None:
-        partition = await live(kafka, decisions, SLICES[:4])
+        partition = await live(kafka, decisions, SLICES[:5])
         held = set(kafka.ids("held-outputs"))
         decisions.decided = "discard"
         assert await partition.decide()
@@ -170,7 +179,7 @@ def test_the_next_owner_holds_on_and_decides() -> None:
     kafka, decisions, plain = Kafka(), Decisions(), without_breaker()
 
     async def life() -> None:
-        before = (await live(kafka, decisions, SLICES[:4])).gate.hold
+        before = (await live(kafka, decisions, SLICES[:5])).gate.hold
         heir = await GuardedPartition.born(kafka, decisions, writer=2)
         assert heir.gate.hold == before
         await heir.apply(after())
@@ -217,7 +226,7 @@ async def lives(kafka: Kafka, decision: str, crash_at: int) -> GuardedPartition:
 
     async def story(writer: int) -> GuardedPartition:
         partition = await GuardedPartition.born(kafka, decisions, writer=writer)
-        for events in SLICES[:4]:
+        for events in SLICES[:5]:
             await partition.decide()
             await partition.apply(events)
         if partition.gate.holds:
@@ -255,7 +264,10 @@ def test_killed_at_any_record_a_release_leaves_nothing_out() -> None:
         assert portraits(kafka) == portraits(plain), crash_at
 
 
-def test_killed_at_any_record_a_discard_leaves_every_user_where_the_world_believes_it() -> None:
+def test_killed_at_any_record_a_discard_leaves_every_user_where_the_world_believes_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(output_gate, "AT_ONCE", 7)
     for crash_at in range(records_appended("discard")):
         kafka = Kafka()
         partition = asyncio.run(lives(kafka, "discard", crash_at))
@@ -276,14 +288,14 @@ def test_a_wrong_policy_is_held_whole_and_discarded_leaves_no_trace_once_mended(
 
     async def life() -> None:
         first = await GuardedPartition.born(kafka, decisions, writer=1, share=1.0)
-        for events in SLICES[:4]:
+        for events in SLICES[:5]:
             await first.apply(events)
         await first.advance(LATER + 9 * DAY_MS)
         told = kafka.ids(*DECIDED)
         second = await GuardedPartition.born(kafka, decisions, writer=2, policy=wrong)
         await second.advance(LATER + 9 * DAY_MS + 1)
         assert second.gate.hold is not None
-        assert second.gate.hold.transitions == (("new_customer", "at_risk", 4),)
+        assert second.gate.hold.transitions == (("growing", "at_risk", 8),)
         assert len(kafka.ids("held-outputs")) >= len(USERS)
         decisions.decided = "discard"
         await second.decide()
@@ -340,7 +352,7 @@ def test_the_owner_says_what_it_holds_until_it_is_heard_and_how_it_ended() -> No
 
     asyncio.run(life())
     first, last = kafka.bodies("output-holds")
-    assert (first["users"], first["changed"], first["outputs"]) == (4, 4, len(kafka.ids("held-outputs")))
+    assert (first["users"], first["changed"], first["outputs"]) == (8, 8, len(kafka.ids("held-outputs")))
     assert (last["hold"], last["settled"]["decision"]) == (None, "release")
 
 
