@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from kafka.admin import KafkaAdminClient
 
+from streams import provisioning
 from streams.core.events import INPUT_TOPICS
 from streams.live.fence import PARTITION_KEY
 from streams.live.judging import recorded_partitions
 from streams.live.log_ends import log_end, newest_of_key
-from streams.live.partition_record import decode_record
+from streams.live.log_identity import LogIdentity
+from streams.live.partition_record import VERSION, decode_record
+from streams.live.store import StoreFolder
 from streams.live.survey import accept, survey
 from streams.topics import CHANGELOG, PURCHASES, topic_name
 from tests.support.brokers import RunningBroker
@@ -59,18 +61,34 @@ def test_a_topic_created_anew_is_refused_until_somebody_accepts_it(fleet: Fleet)
 @pytest.mark.kafka
 @pytest.mark.xdist_group("kafka")
 def test_a_changelog_created_anew_is_refused_even_without_group_offsets_while_a_copy_remembers(fleet: Fleet) -> None:
-    publish(fleet.settings, 0, 200)
+    settings = fleet.settings
+    publish(settings, 0, 200)
+    before = LogIdentity(
+        changelog="the one before",
+        cluster_id=provisioning.cluster_id(settings),
+        inputs=tuple(provisioning.topic_ids(settings, INPUT_TOPICS).values()),
+    )
+    StoreFolder(fleet.folder / "state" / "one" / settings.group_id, before).open(0).close()
+    said = refused(fleet.start("one"))
+    assert "partition 0 is empty and was created anew: the state that" in said
+    assert counted(settings) == 0
+    fleet.wipe("one")
     worker = fleet.start("one")
     fleet.until_counted(200)
     assert worker.stop() == 0
-    Installation(fleet.settings, events=0).recreate(CHANGELOG)
-    admin = KafkaAdminClient(bootstrap_servers=fleet.settings.brokers)
-    admin.delete_groups([fleet.settings.group_id])
-    admin.close()
-    for _ in range(2):  # a supervisor starts it again: it must not have forgotten meanwhile
-        said = refused(fleet.start("one"))
-        assert "partition 0 is empty and was created anew: the state that" in said
-    fleet.wipe("one")
+
+
+@pytest.mark.kafka
+@pytest.mark.xdist_group("kafka")
+def test_rolling_back_behind_newer_state_as_the_runbook_says(fleet: Fleet) -> None:
+    """What a newer release left is refused; then the changelog is deleted and the state built anew from the inputs."""
+    publish(fleet.settings, 0, 200)
+    installation = Installation(fleet.settings, events=0)
+    installation.applied(20, committed=20, version=VERSION + 1)
+    said = refused(fleet.start("one"))
+    assert f"partition 0 has version {VERSION + 1}, and this Ebbtide reads up to {VERSION}. Start the newer" in said
+    installation.recreate(CHANGELOG)
+    asyncio.run(accept(fleet.settings, asyncio.run(survey(fleet.settings))))
     worker = fleet.start("one")
     fleet.until_counted(200)
     assert worker.stop() == 0
