@@ -260,5 +260,6 @@ class Cluster:
         for member in self.members.values():
             member.end()
         if hasattr(self, "watch"):
+            self.feeder.abandon()
             self.watch.stop()
         self._kafka.stop()

@@ -6,6 +6,7 @@ without having been asked again. While the broker is away the day waits, and goe
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -44,6 +45,7 @@ class Feeder:
         self._stopping = threading.Event()
         self._names = [topic_name(name, settings) for name in INPUT_TOPICS]
         self._thread = threading.Thread(target=self._run, name="feeder", daemon=True)
+        self._producer: Any = None
         self.days = 0
         """Whole days published."""
         self.events = 0
@@ -59,6 +61,13 @@ class Feeder:
         """Ask it to end with the present day."""
         self._stopping.set()
 
+    def abandon(self) -> None:
+        """End at once: what is on its way is given up."""
+        self._stopping.set()
+        if self._producer is not None:
+            with contextlib.suppress(KafkaError):
+                self._producer.close(timeout=0)
+
     @property
     def done(self) -> bool:
         """Whether the last day is published whole."""
@@ -66,7 +75,7 @@ class Feeder:
 
     def _run(self) -> None:
         try:
-            producer = KafkaProducer(
+            producer = self._producer = KafkaProducer(
                 bootstrap_servers=self._settings.brokers,
                 client_id="chaos-shop",
                 acks="all",
