@@ -175,8 +175,8 @@ def refuse_misfits(states: list[TopicState], settings: Settings) -> None:
     if wrong:
         raise TopicError(
             f"Topics at {settings.brokers} do not fit: {'; '.join(wrong)}.",
-            "Set EBBTIDE_PARTITIONS to what is there (it cannot change later), or mend the configuration with "
-            "kafka-configs, or choose another EBBTIDE_TOPIC_PREFIX.",
+            "Set EBBTIDE_PARTITIONS to what is there (it cannot change later), choose another EBBTIDE_TOPIC_PREFIX, or "
+            f"mend the configuration{''.join(_mending(states, settings))}.",
         )
 
 
@@ -218,6 +218,16 @@ def _refuse_denied(states: Iterable[TopicState], operation: str, settings: Setti
     for state in states:
         if state.allowed is not None and wanted not in state.allowed:
             raise denied(settings, operation, f"topic {state.name}")
+
+
+def _mending(states: list[TopicState], settings: Settings) -> Iterator[str]:
+    for state in states:
+        if state.exists and state.topic.differences(state.config):
+            wanted = ",".join(f"{name}={value}" for name, value in state.topic.config(settings).items())
+            yield (
+                f"; kafka-configs --bootstrap-server {settings.brokers} --alter --entity-type topics "
+                f"--entity-name {state.name} --add-config {wanted}"
+            )
 
 
 def delete_topics(

@@ -24,6 +24,11 @@ from streams.live.partition_record import InputPosition, PartitionRecord
 
 ACCEPT: Final = "stop all workers and run `ebbtide state accept`"
 
+OTHER_TOPICS: Final = (
+    "A partition count cannot change under a state. Publish the events to topics with another EBBTIDE_TOPIC_PREFIX, "
+    "and let workers with another EBBTIDE_GROUP_ID build the state from them."
+)
+
 
 class Cause(StrEnum):
     """What does not fit, in the words of ``ebbtide state check``."""
@@ -173,6 +178,15 @@ def _of_the_state(record: PartitionRecord, now: Surroundings, has_profiles: bool
                 f"Set EBBTIDE_BROKERS to the right cluster; or, if the topics were moved here, {ACCEPT}.",
             )
         )
+    if now.partition >= now.partitions:
+        found.append(
+            Misfit(
+                Cause.PARTITIONS,
+                f"The topics have a partition {now.partition}, but the state is of {now.partitions} partitions: they "
+                "were given more, and users would leave their profiles behind.",
+                OTHER_TOPICS,
+            )
+        )
     written_with = record.partitions or (now.others_partitions if record.blank else 0)
     if written_with and written_with != now.partitions:
         found.append(
@@ -180,8 +194,7 @@ def _of_the_state(record: PartitionRecord, now: Surroundings, has_profiles: bool
                 Cause.PARTITIONS,
                 f"{whose if record.partitions else 'The state of the other partitions'} was made with {written_with} "
                 f"partitions, and now there are {now.partitions}: users would leave their profiles behind.",
-                "A partition count cannot change under a state. Publish the events to topics with another "
-                "EBBTIDE_TOPIC_PREFIX, and let workers with another EBBTIDE_GROUP_ID build the state from them.",
+                OTHER_TOPICS,
             )
         )
     if now.changelog_oldest > record.changelog_begins:

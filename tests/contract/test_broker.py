@@ -188,13 +188,33 @@ class TestConfigurationOnApacheKafka:
 
     def test_a_changelog_that_compacts_too_soon_is_refused(self, settings: Settings) -> None:
         create(settings, CHANGELOG, configs={"cleanup.policy": "compact"})
-        with pytest.raises(TopicError, match="min.compaction.lag.ms is 0, below 3600000"):
+        with pytest.raises(TopicError, match="min.compaction.lag.ms is 0, below 3600000") as caught:
+            ensure_topics(settings, [CHANGELOG])
+        assert (
+            f"--entity-name {topic_name(CHANGELOG, settings)} --add-config cleanup.policy=compact,"
+            "min.compaction.lag.ms=3600000,delete.retention.ms=604800000" in caught.value.hint
+        )
+
+    def test_a_changelog_that_forgets_tombstones_too_soon_is_refused(self, settings: Settings) -> None:
+        config = {"cleanup.policy": "compact", "min.compaction.lag.ms": "3600000", "delete.retention.ms": "1000"}
+        create(settings, CHANGELOG, configs=config)
+        with pytest.raises(TopicError, match="delete.retention.ms is 1000, below 604800000"):
+            ensure_topics(settings, [CHANGELOG])
+
+    def test_a_changelog_that_also_deletes_is_refused(self, settings: Settings) -> None:
+        create(settings, CHANGELOG, configs={"cleanup.policy": "compact,delete", "min.compaction.lag.ms": "3600000"})
+        with pytest.raises(TopicError, match="cleanup.policy is compact,delete, not compact"):
             ensure_topics(settings, [CHANGELOG])
 
     def test_a_retention_of_the_operator_is_kept(self, settings: Settings) -> None:
-        create(settings, CLICKS, configs={"retention.ms": "12345"})
+        create(settings, CLICKS, configs={"retention.ms": "12345", "message.timestamp.type": "LogAppendTime"})
         ensure_topics(settings, [CLICKS])
         assert describe(settings, [CLICKS])[0].config["retention.ms"] == "12345"
+
+    def test_an_input_stamped_by_its_producers_is_refused(self, settings: Settings) -> None:
+        create(settings, CLICKS)
+        with pytest.raises(TopicError, match="message.timestamp.type is CreateTime, not LogAppendTime"):
+            ensure_topics(settings, [CLICKS])
 
     def test_more_copies_than_brokers_say_so(self, settings: Settings) -> None:
         with pytest.raises(TopicError, match="cannot keep 3 copies") as caught:

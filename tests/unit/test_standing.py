@@ -136,6 +136,10 @@ class TestRefusals:
             judged(RECORD, now(partitions=8), True)
         assert "EBBTIDE_TOPIC_PREFIX" in caught.value.hint
 
+    def test_a_partition_that_was_added_while_workers_run_is_refused(self) -> None:
+        with pytest.raises(TopicError, match="topics have a partition 4, but the state is of 4 partitions"):
+            judged(BLANK, first_start(partition=4, others_partitions=4), False)
+
     def test_a_partition_that_was_added_to_a_state_is_refused(self) -> None:
         with pytest.raises(TopicError, match="of the other partitions was made with 4 partitions, and now there are 8"):
             judged(BLANK, first_start(partitions=8, others_partitions=4), False)
