@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from streams.core.events import DAY_MS, HOUR_MS
+from streams.core.events import DAY_MS, HOUR_MS, MINUTE_MS
 from streams.settings import Settings
 
 CLICKS: Final = "clicks"
@@ -28,6 +28,10 @@ MODEL_CUTS: Final = "model-cuts"
 CHANGELOG: Final = "ebbtide-changelog"
 
 FOR_EVER: Final = "-1"
+ARRIVAL: Final = "LogAppendTime"
+MOST_AHEAD_MS: Final = 5 * MINUTE_MS
+"""How far a producer's own timestamps may be ahead where an operator keeps them: with the tolerance of cleaning, W goes
+no further ahead of true time than the grace makes up for."""
 
 
 class Cleanup(StrEnum):
@@ -69,6 +73,8 @@ class Topic:
     """No record younger than this is compacted away."""
     tombstone_ms: int = 0
     """How long a tombstone stays for readers that were away."""
+    stamped: bool = False
+    """Kafka stamps its records on arrival: what is the future, and what is silence, is judged by these timestamps."""
 
     def partitions(self, settings: Settings) -> int:
         """How many partitions it has: one, or the number that inputs, changelog and keyed outputs share."""
@@ -80,8 +86,12 @@ class Topic:
         if self.cleanup is Cleanup.COMPACT:
             config["min.compaction.lag.ms"] = str(self.compaction_lag_ms)
             config["delete.retention.ms"] = str(self.tombstone_ms)
+            # Without effect while it only compacts; a cleanup policy that is changed by mistake deletes nothing.
+            config["retention.ms"] = FOR_EVER
         else:
             config["retention.ms"] = self._retention_ms(settings)
+        if self.stamped:
+            config["message.timestamp.type"] = ARRIVAL
         return config
 
     def differences(self, actual: dict[str, str]) -> list[str]:
@@ -101,6 +111,14 @@ class Topic:
             ):
                 if int(actual.get(name, least)) < least:
                     wrong.append(f"{name} is {actual[name]}, below {least}")
+        if self.stamped and actual.get("message.timestamp.type", ARRIVAL) != ARRIVAL:
+            ahead = int(actual.get("message.timestamp.after.max.ms", MOST_AHEAD_MS))
+            if ahead > MOST_AHEAD_MS:
+                wrong.append(
+                    f"message.timestamp.type is {actual['message.timestamp.type']}, not {ARRIVAL}, and "
+                    f"message.timestamp.after.max.ms {ahead}, above {MOST_AHEAD_MS}: one producer's clock could carry "
+                    "time away from everybody else's events"
+                )
         return wrong
 
     def _retention_ms(self, settings: Settings) -> str:
@@ -111,9 +129,8 @@ class Topic:
 
 
 def _input(name: str, purpose: str) -> Topic:
-    return Topic(
-        name, purpose, "user_id", Cleanup.DELETE, Keep.INPUT, ("publish", "dead-letters"), ("worker", "replay")
-    )
+    writers, readers = ("publish", "dead-letters"), ("worker", "replay")
+    return Topic(name, purpose, "user_id", Cleanup.DELETE, Keep.INPUT, writers, readers, stamped=True)
 
 
 def _output(name: str, purpose: str, key: str = "user_id", read_by: tuple[str, ...] = ("diff", "subscribers")) -> Topic:

@@ -45,7 +45,7 @@ def test_what_has_one_order_has_one_partition() -> None:
 
 
 def test_inputs_are_kept_for_the_input_retention() -> None:
-    assert CATALOGUE[CLICKS].config(SETTINGS) == {"cleanup.policy": "delete", "retention.ms": str(2 * 86_400_000)}
+    assert CATALOGUE[CLICKS].config(SETTINGS)["retention.ms"] == str(2 * 86_400_000)
 
 
 def test_outputs_are_kept_for_the_output_retention() -> None:
@@ -63,7 +63,7 @@ def test_training_examples_are_kept_for_ever() -> None:
 def test_state_is_compacted_and_never_deleted() -> None:
     compacted = {name for name, topic in CATALOGUE.items() if topic.cleanup is Cleanup.COMPACT}
     assert compacted == {USER_PROFILES, CHANGELOG, DEAD_LETTER_DECISIONS, OUTPUT_HOLDS}
-    assert "retention.ms" not in CATALOGUE[CHANGELOG].config(SETTINGS)
+    assert CATALOGUE[CHANGELOG].config(SETTINGS)["retention.ms"] == "-1"
 
 
 def test_the_changelog_waits_before_it_compacts_so_that_a_zombie_cannot_hide_a_good_value() -> None:
@@ -99,3 +99,16 @@ def test_every_topic_says_who_writes_and_reads_it() -> None:
 
 def test_the_table_has_one_row_for_each_topic() -> None:
     assert [row.split("`")[1] for row in topics_table().splitlines()[2:]] == list(CATALOGUE)
+
+
+def test_records_of_an_input_are_stamped_on_arrival_whatever_a_producers_clock_says() -> None:
+    assert CATALOGUE[CLICKS].config(SETTINGS)["message.timestamp.type"] == "LogAppendTime"
+
+
+@pytest.mark.parametrize(
+    ("ahead", "fits"), [(None, True), ("300000", True), ("3600000", False), ("9223372036854775807", False)]
+)
+def test_producers_timestamps_are_taken_only_where_kafka_bounds_them(ahead: str | None, fits: bool) -> None:
+    actual = {"cleanup.policy": "delete", "message.timestamp.type": "CreateTime"}
+    bound = {} if ahead is None else {"message.timestamp.after.max.ms": ahead}
+    assert (not CATALOGUE[CLICKS].differences({**actual, **bound})) == fits
