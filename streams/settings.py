@@ -133,10 +133,20 @@ class Settings:
     request_timeout_s: float = _setting(90.0, "one request to Kafka", unit="s", at_least=1, at_most=600)
     commit_interval_s: float = _setting(1.0, "between two commits of offsets", unit="s", at_least=0.05, at_most=60)
     ack_timeout_s: float = _setting(
-        60.0, "an output or changelog record without Kafka's ack for this long ends the worker", unit="s", at_least=1
+        60.0,
+        "an output or changelog record without Kafka's ack for this long ends the worker; outages do not count",
+        unit="s",
+        at_least=1,
     )
     restore_timeout_s: float = _setting(
-        300.0, "a restore without progress for this long ends the worker", unit="s", at_least=1
+        90.0, "a restore without progress for this long ends the worker; outages do not count", unit="s", at_least=1
+    )
+    stall_timeout_s: float = _setting(
+        100.0,
+        "the process ends where records wait, or partitions are being taken, and nothing moves for this long; outages "
+        "do not count",
+        unit="s",
+        at_least=1,
     )
     grace_minutes: float = _setting(
         10.0, "how far events may arrive out of order and still count in order", unit="min", at_least=0, at_most=1_440

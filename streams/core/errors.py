@@ -11,7 +11,8 @@
     ├── UnknownHoldError        a partition that holds no outputs
     ├── BrokerError             Kafka is away, refuses, or its topics do not fit
     │   ├── TopicError          a topic is missing, or has the wrong partitions or configuration
-    │   └── AccessError         Kafka knows us not, is not who we trust, or does not let us: waiting does not help
+    │   ├── AccessError         Kafka knows us not, is not who we trust, or does not let us: waiting does not help
+    │   └── StalledError        Kafka can be reached, and yet nothing moves
     ├── FeedError               an input of which too much cannot be accepted
     ├── RedriveError            dead letters that cannot be read, mended or sent again as asked
     ├── ChildError              a process that we started ended before its time
@@ -84,6 +85,10 @@ class AccessError(BrokerError):
 
     Not an outage: trying again changes nothing until a person has mended it.
     """
+
+
+class StalledError(BrokerError):
+    """Kafka can be reached, work waits, and nothing has moved for too long."""
 
 
 class FeedError(EbbtideError):

@@ -18,6 +18,7 @@ from streams.core.events import INPUT_TOPICS
 from streams.live.connections import broker_credentials
 from streams.live.consumer import Consumer, Transport
 from streams.live.exits import Exits
+from streams.live.reach import Reach
 from streams.live.rebalance import CopartitionedTables, Owners
 from streams.live.record_batches import BatchScheduler, BatchSchema
 from streams.settings import Settings
@@ -38,6 +39,7 @@ class EbbtideApp(faust.App):
     changelog_topic: str
     owners: Owners
     exits: Exits
+    reach: Reach
 
     @property
     def input_consumer(self) -> Consumer:
@@ -74,10 +76,14 @@ class EbbtideApp(faust.App):
         consumer = super()._new_consumer()
         assert isinstance(consumer, Consumer)
         consumer.before_revoke = self.owners.release
+        consumer.when_forgotten = self.owners.abandon
+        consumer.reach = self.reach
         return consumer
 
 
-def create_app(settings: Settings, owners: Owners, deliver: Deliver, exits: Exits) -> EbbtideApp:
+def create_app(
+    settings: Settings, owners: Owners, deliver: Deliver, exits: Exits, reach: Reach | None = None
+) -> EbbtideApp:
     """Build the app of one worker.
 
     Parameters
@@ -90,6 +96,8 @@ def create_app(settings: Settings, owners: Owners, deliver: Deliver, exits: Exit
         Given each record batch as one event, at once and in order; it acks the event when all of it is applied.
     exits
         Where everything ends that cannot be trusted.
+    reach
+        Knows of outages.
 
     >>> app = create_app(Settings(), owners=None, deliver=print, exits=Exits())
     >>> app.conf.web_enabled, app.input_topics
@@ -127,6 +135,7 @@ def create_app(settings: Settings, owners: Owners, deliver: Deliver, exits: Exit
     app.changelog_topic = topic_name(CHANGELOG, settings)
     app.owners = owners
     app.exits = exits
+    app.reach = reach or Reach(settings.brokers)
     inputs = app.topic(*app.input_topics, schema=BatchSchema(), acks=True)
 
     @app.agent(inputs, name="partition-owners")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator, Callable, Iterable
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from streams.core.errors import BrokerError
+from streams.core.errors import BrokerError, StalledError
 from streams.kafka_access import refusal
 from streams.live.connections import new_consumer
 from streams.live.fence import (
@@ -23,6 +22,7 @@ from streams.live.fence import (
     writer_of,
 )
 from streams.live.outbox import Message, Producer
+from streams.live.reach import Reach
 from streams.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -42,16 +42,25 @@ class ChangelogReader:
     settings, topic, partition
         Where.
     stall_s
-        Seconds without a record before the read gives up (FAUST.md 8: stock recovery may wait for ever).
+        Seconds without a record before the read gives up (FAUST.md 8: stock recovery may wait for ever). Outages do not
+        count.
+    reach
+        Knows of outages.
     """
 
-    def __init__(self, settings: Settings, topic: str, partition: int, *, stall_s: float) -> None:
+    def __init__(
+        self, settings: Settings, topic: str, partition: int, *, stall_s: float, reach: Reach | None = None
+    ) -> None:
+        self._reach = reach or Reach(settings.brokers)
         self._settings = settings
         self._tp = TopicPartition(topic, partition)
         self._stall_s = stall_s
 
     async def oldest(self) -> int:
         """The oldest offset that is left."""
+        return await self._reach.through(self._oldest, self._stall_s)
+
+    async def _oldest(self) -> int:
         async with self._consumer() as consumer:
             found = await consumer.beginning_offsets([self._tp])
             return int(found[self._tp])
@@ -61,14 +70,14 @@ class ChangelogReader:
 
         Raises
         ------
-        BrokerError
-            Nothing came for ``stall_s`` seconds before ``last`` was passed.
+        StalledError
+            Nothing came for ``stall_s`` seconds before ``last`` was passed, though Kafka can be reached.
         """
         if first > last:
             return
         async with self._consumer() as consumer:
             consumer.seek(self._tp, first)
-            progressed = time.monotonic()
+            progressed = self._reach.now()
             reached = first
             while reached <= last:
                 fetched = await consumer.getmany(self._tp, timeout_ms=500)
@@ -79,9 +88,9 @@ class ChangelogReader:
                 ]
                 position = await consumer.position(self._tp)
                 if position > reached:
-                    reached, progressed = position, time.monotonic()
-                elif time.monotonic() - progressed > self._stall_s:
-                    raise BrokerError(
+                    reached, progressed = position, self._reach.now()
+                elif self._reach.waited_s(progressed) > self._stall_s:
+                    raise StalledError(
                         f"Reading {self._tp.topic}, partition {self._tp.partition} stalled at offset {reached} of "
                         f"{last} for {self._stall_s:g} s.",
                         "Look at the broker's log; the restore starts over when the worker is started again.",
@@ -90,28 +99,36 @@ class ChangelogReader:
                     yield records
 
     def _consumer(self) -> _Reading:
-        return _Reading(self._settings, self._tp)
+        return _Reading(self._settings, self._tp, self._reach, self._stall_s)
 
 
 class _Reading:
     """A consumer for the length of one read."""
 
-    def __init__(self, settings: Settings, tp: TopicPartition) -> None:
+    def __init__(self, settings: Settings, tp: TopicPartition, reach: Reach, within_s: float) -> None:
         self._settings = settings
         self._tp = tp
-        self._consumer = new_consumer(settings)
+        self._reach = reach
+        self._within_s = within_s
+        self._consumer: AIOKafkaConsumer | None = None
 
     async def __aenter__(self) -> AIOKafkaConsumer:
+        return await self._reach.through(self._connect, self._within_s)
+
+    async def _connect(self) -> AIOKafkaConsumer:
+        consumer = new_consumer(self._settings)
         try:
-            await self._consumer.start()
+            await consumer.start()
         except KafkaError as error:
-            await self._consumer.stop()
+            await consumer.stop()
             raise self._unreadable(error) from error
-        self._consumer.assign([self._tp])
-        return self._consumer
+        consumer.assign([self._tp])
+        self._consumer = consumer
+        return consumer
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        await self._consumer.stop()
+        if self._consumer is not None:
+            await self._consumer.stop()
         if isinstance(error, KafkaError):
             raise self._unreadable(error) from error
 

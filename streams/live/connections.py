@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.client import AIOKafkaClient
 from faust.auth import SASLCredentials, SSLCredentials
 from faust.types.auth import CredentialsT
 
@@ -38,14 +41,31 @@ def new_producer(settings: Settings, *, idempotent: bool, batch_bytes: int) -> A
     SettingsError
         The security settings do not hold together.
     """
-    return AIOKafkaProducer(
+    # One request that is lost with its connection may not use up all the time that there is for an ack.
+    request_s = min(settings.request_timeout_s, settings.ack_timeout_s / 2)
+    producer = AIOKafkaProducer(
         **connection_options(settings),
         acks="all",
         enable_idempotence=idempotent,
         max_batch_size=batch_bytes,
         linger_ms=0,
-        request_timeout_ms=int(settings.request_timeout_s * 1000),
+        request_timeout_ms=int(request_s * 1000),
     )
+    # aiokafka fails a batch older than a request that finds no leader: after an outage, just when Kafka comes back.
+    # How long an ack may take is the outbox's matter, which leaves outages out.
+    producer._message_accumulator._batch_ttl = math.inf
+    return producer
+
+
+def new_client(settings: Settings, *, request_timeout_s: float) -> AIOKafkaClient:
+    """A bare connection, to see who answers.
+
+    Raises
+    ------
+    SettingsError
+        The security settings do not hold together.
+    """
+    return AIOKafkaClient(**connection_options(settings), request_timeout_ms=int(request_timeout_s * 1000))
 
 
 def broker_credentials(settings: Settings) -> CredentialsT | None:

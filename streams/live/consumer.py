@@ -15,10 +15,13 @@ import aiokafka
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from streams.live.reach import Reach
 from streams.live.record_batches import Fetched, Span
 
 log = logging.getLogger(__name__)
 
+EXCUSED_S: Final = 120.0
+"""An outage explains for this long after its end why the group forgot us: lost requests run out one by one."""
 POLL_S: Final = 0.02
 """Longest wait for records: a partition that is resumed does not wake a fetch that already waits (FAUST.md 21)."""
 
@@ -51,6 +54,24 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
                 start = before.get(tp, records[0].offset)
                 batches[TP(tp.topic, tp.partition)] = Fetched(records, Span(start, state.position))
         return batches
+
+    heard_at = 0.0
+    """When the group last knew us, on the monotonic clock."""
+
+    async def on_start(self) -> None:
+        await super().on_start()
+        coordinator = getattr(self._consumer, "_coordinator", None)
+        if coordinator is not None:
+            coordinator._do_heartbeat = self._heard(coordinator._do_heartbeat)
+
+    def _heard(self, heartbeat: Callable[[], Awaitable[bool]]) -> Callable[[], Awaitable[bool]]:
+        async def noted() -> bool:
+            asked_at = time.monotonic()
+            if known := await heartbeat():
+                self.heard_at = asked_at
+            return known
+
+        return noted
 
     async def on_thread_stop(self) -> None:
         coordinator = getattr(self._consumer, "_coordinator", None)
@@ -100,6 +121,12 @@ class Consumer(driver.Consumer):
     before_revoke: Callable[[], Awaitable[None]] | None = None
     """Called when partitions are about to be revoked: the owners finish their slice and let go of the rest."""
 
+    when_forgotten: Callable[[], Awaitable[None]] | None = None
+    """Called instead where the group forgot us during an outage: the owners drop everything."""
+
+    reach = Reach()
+    """Knows of outages. The app puts its own."""
+
     epoch = 0
     """Counts the moments at which positions may have moved: records fetched across one of them are stale."""
 
@@ -119,14 +146,22 @@ class Consumer(driver.Consumer):
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         # A member that the coordinator no longer knows has lost its id by now; one that merely rebalances has it.
-        if revoked and not self.thread.member_id() and not self.transport.app.should_stop:
-            self.thrown_out = True
-        # Before Faust forgets what was acked: finish the slices, then commit what they acked.
+        forgotten = bool(revoked) and not self.thread.member_id() and not self.transport.app.should_stop
         self.stop_flow()
-        if self.before_revoke is not None:
-            await self.before_revoke()
-        await self.commit()
+        if forgotten and self.when_forgotten is not None and self.reach.was_away(EXCUSED_S):
+            log.warning("The group forgot this worker during the outage: it drops what it held and joins again.")
+            await self.when_forgotten()
+        else:
+            self.thrown_out = self.thrown_out or forgotten
+            # Before Faust forgets what was acked: finish the slices, then commit what they acked.
+            if self.before_revoke is not None:
+                await self.before_revoke()
+            await self.commit()
         await super().on_partitions_revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        self.thread.heard_at = time.monotonic()
+        await super().on_partitions_assigned(assigned, generation_id)
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """FAUST.md 20: batches are acked in order, so there are no gaps to be remembered."""

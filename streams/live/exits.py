@@ -6,18 +6,24 @@ A frozen event loop, a stuck flush or a cancelled task must not keep a worker al
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Final
 
-from streams.core.errors import EbbtideError
+from streams.core.errors import BrokerError, EbbtideError
 
 log = logging.getLogger(__name__)
 
+STOP_WITHIN_S: Final = 55.0
+"""An orderly stop takes less, or is cut short: Kubernetes grants 60 s."""
+FROZEN_S: Final = 100.0
+"""An event loop without a beat for this long is ended from outside."""
 BUG_EXIT_CODE = 70
 """A fault of ours (EX_SOFTWARE of sysexits)."""
 
@@ -82,6 +88,21 @@ class Watchdog(threading.Thread):
             if self._clock() - self._fed > self._limit_s:
                 self._exits.end(self._error, f"not done within {self._limit_s:g} s")
                 return
+
+
+@contextlib.contextmanager
+def cut_short(what: str, exits: Exits, limit_s: float = STOP_WITHIN_S) -> Iterator[None]:
+    """FAUST.md 17: stopping may wait without bound, so it is cut short; what was not acked is repeated."""
+    late = BrokerError(
+        f"The {what} did not stop in order within {limit_s:g} s.",
+        "It was ended; nothing is lost: what Kafka has not acknowledged is repeated after the next start.",
+    )
+    watchdog = Watchdog(limit_s, late, exits)
+    watchdog.start()
+    try:
+        yield
+    finally:
+        watchdog.cancel()
 
 
 def _flush() -> None:

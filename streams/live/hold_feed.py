@@ -9,6 +9,7 @@ from typing import Protocol
 from streams.codec import CodecError, decode
 from streams.hold_notices import DISCARD, RELEASE
 from streams.live.exits import Exits
+from streams.live.reach import Reach
 from streams.live.tail import Tail
 from streams.settings import Settings
 from streams.topics import OUTPUT_HOLDS, topic_name
@@ -45,13 +46,15 @@ class HoldFeed:
         Where the broker is.
     exits
         The way out when the topic cannot be read.
+    reach
+        Knows of outages.
     """
 
-    def __init__(self, settings: Settings, exits: Exits) -> None:
+    def __init__(self, settings: Settings, exits: Exits, *, reach: Reach | None = None) -> None:
         self.ready = asyncio.Event()
         """Everything that was there at the start is known."""
         self._topic = topic_name(OUTPUT_HOLDS, settings)
-        self._tail = Tail(settings, self._topic)
+        self._tail = Tail(settings, self._topic, reach=reach)
         self._exits = exits
         self._decisions: dict[int, tuple[int, str]] = {}
         self._told: dict[int, int | None] = {}

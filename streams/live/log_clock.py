@@ -8,6 +8,7 @@ and the cut of that day must be there.
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from streams.core.alignment import UNKNOWN, boundaries, cut_day
@@ -37,7 +38,7 @@ class Actor(Protocol):
     async def finish(self) -> None:
         """The end of the run is reached."""
 
-    def beat(self) -> None:
+    def beat(self, waiting_for: str) -> None:
         """Still alive, waiting for others."""
 
 
@@ -128,6 +129,7 @@ class LogClock:
             await asyncio.gather(*tasks, return_exceptions=True)
             if self._actor.releasing.is_set():
                 return False
-            self._actor.beat()
+            day = datetime.fromtimestamp(day_ms / 1000.0, UTC).date()
+            self._actor.beat(f"the model cut of {day}, which a trainer makes")
             await self._actor.mark()
         return True

@@ -145,5 +145,9 @@ class Metering(Observer):
             if window[name] is not None:
                 metrics.set(metric, window[name])
 
+    def broker(self, reachable: bool, away_s: float) -> None:
+        self._metrics.set(catalogue.BROKER_REACHABLE, reachable)
+        self._metrics.set(catalogue.BROKER_AWAY, away_s)
+
     def released(self, partition: int) -> None:
         self._metrics.forget_partition(partition)

@@ -14,6 +14,7 @@ from models.serving import Cuts
 from streams.core.errors import SnapshotError
 from streams.core.ports import ChurnScorer
 from streams.live.exits import Exits
+from streams.live.reach import Reach
 from streams.live.tail import Tail
 from streams.model_records import model_record, new_cuts
 from streams.settings import Settings
@@ -31,15 +32,26 @@ class ModelFeed:
         Brokers, prefix, horizon.
     on_change
         Called after new cuts or frontiers came.
+    reach
+        Knows of outages.
     """
 
-    def __init__(self, settings: Settings, exits: Exits, on_change: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        exits: Exits,
+        on_change: Callable[[], None] = lambda: None,
+        *,
+        reach: Reach | None = None,
+    ) -> None:
         self.cuts: Cuts = new_cuts(settings.horizon_days)
         self.ready = asyncio.Event()
         """Everything that was there at the start is known."""
         self.on_change = on_change
+        self.received = 0
+        """Cuts and frontiers read so far."""
         self._topic = topic_name(MODEL_CUTS, settings)
-        self._tail = Tail(settings, self._topic)
+        self._tail = Tail(settings, self._topic, reach=reach)
         self._exits = exits
         self._changed = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
@@ -83,6 +95,7 @@ class ModelFeed:
                 for record in portion:
                     offset = record.offset
                     self.cuts.add(model_record(record.value, f"{self._topic}, partition 0, offset {offset}"))
+                self.received += len(portion)
                 if portion:
                     async with self._changed:
                         self._changed.notify_all()

@@ -55,5 +55,8 @@ class Observer:
     def learned(self, trainer: Trainer) -> None:
         """The trainer in this process took in examples or marks."""
 
+    def broker(self, reachable: bool, away_s: float) -> None:
+        """Whether any broker answers, and for how long none has."""
+
     def released(self, partition: int) -> None:
         """A partition is no longer ours: its figures end here."""

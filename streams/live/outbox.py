@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, UnknownTopicOrPartitionError
 
 from streams.core.errors import BrokerError
 from streams.kafka_access import refusal
 from streams.live.connections import new_producer
+from streams.live.reach import Reach
 from streams.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -23,6 +24,9 @@ log = logging.getLogger(__name__)
 BATCH_BYTES: Final = 256 * 1024
 MOST_RECORD_BYTES: Final = 900_000
 """Above it a broker with default limits may refuse a record (1 MiB with keys and headers)."""
+
+LOOK_AGAIN_S: Final = 0.05
+"""How soon a wait that may have run out is looked at again."""
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -44,11 +48,14 @@ class Producer:
         How to reach Kafka, and how long to wait for it.
     ack_timeout_s
         A batch without an ack for this long raises; idempotent retries would go on for ever (FAUST.md 26). That of the
-        settings by default.
+        settings by default. Outages do not count: while no broker can be reached, a send waits.
+    reach
+        Knows of outages.
     """
 
-    def __init__(self, settings: Settings, *, ack_timeout_s: float | None = None) -> None:
+    def __init__(self, settings: Settings, *, ack_timeout_s: float | None = None, reach: Reach | None = None) -> None:
         self._settings = settings
+        self._reach = reach or Reach(settings.brokers)
         self._ack_timeout_s = settings.ack_timeout_s if ack_timeout_s is None else ack_timeout_s
         self._producer: AIOKafkaProducer | None = None
 
@@ -63,6 +70,9 @@ class Producer:
         producer = self._new(idempotent=True)
         try:
             await self._start(producer)
+        except KafkaConnectionError as error:
+            await _abandon(producer)
+            raise BrokerError(f"No Kafka broker answers at {self._settings.brokers}: {error!r}.") from error
         except KafkaError:
             await _abandon(producer)
             log.info("The broker knows no idempotent producers; repeats of a lost ack are recognised by their ids.")
@@ -97,22 +107,23 @@ class Producer:
         if producer is None:
             raise RuntimeError("the producer is not started")
         where = f"{topic}, partition {partition}"
+        began = self._reach.now()
         waiting: list[tuple[asyncio.Future[Any], int]] = []
         try:
-            async with asyncio.timeout(self._ack_timeout_s):
-                batch = producer.create_batch()
-                for key, value, headers in messages:
+            batch = producer.create_batch()
+            for key, value, headers in messages:
+                if batch.append(key=key, value=value, timestamp=None, headers=list(headers)) is None:
+                    waiting.append(await self._submit(producer, batch, topic, partition, began))
+                    batch = producer.create_batch()
                     if batch.append(key=key, value=value, timestamp=None, headers=list(headers)) is None:
-                        waiting.append(await self._submit(producer, batch, topic, partition))
-                        batch = producer.create_batch()
-                        if batch.append(key=key, value=value, timestamp=None, headers=list(headers)) is None:
-                            raise BrokerError(f"A record of {len(value or b'')} bytes fits no batch ({where}).")
-                if batch.record_count():
-                    waiting.append(await self._submit(producer, batch, topic, partition))
-                return [((await future).offset, count) for future, count in waiting]
+                        raise BrokerError(f"A record of {len(value or b'')} bytes fits no batch ({where}).")
+            if batch.record_count():
+                waiting.append(await self._submit(producer, batch, topic, partition, began))
+            await self._acks([future for future, _ in waiting], began)
+            return [(future.result().offset, count) for future, count in waiting]
         except TimeoutError as error:
             raise BrokerError(
-                f"Kafka did not acknowledge within {self._ack_timeout_s:g} s ({where}).",
+                f"Kafka can be reached, but did not acknowledge within {self._ack_timeout_s:g} s ({where}).",
                 "Nothing is lost: what was not acknowledged is repeated after a restart.",
             ) from error
         except KafkaError as error:
@@ -120,10 +131,32 @@ class Producer:
             raise refused or BrokerError(f"Kafka refused a batch ({where}): {error!r}.") from error
 
     async def _submit(
-        self, producer: AIOKafkaProducer, batch: Any, topic: str, partition: int
+        self, producer: AIOKafkaProducer, batch: Any, topic: str, partition: int, began: float
     ) -> tuple[asyncio.Future[Any], int]:
         batch.close()  # an open batch lingers (FAUST.md 26)
-        return await producer.send_batch(batch, topic, partition=partition), batch.record_count()
+        while True:
+            try:
+                return await producer.send_batch(batch, topic, partition=partition), batch.record_count()
+            except (KafkaTimeoutError, UnknownTopicOrPartitionError):
+                # The batch before is not gone yet, or where to send this one is not known: this one was not taken.
+                if self._left_s(began) <= 0.0:
+                    raise
+
+    async def _acks(self, futures: Sequence[asyncio.Future[Any]], began: float) -> None:
+        """Wait for all of them; raises what the first one raised, or TimeoutError."""
+        pending: Collection[asyncio.Future[Any]] = futures
+        while pending:
+            left_s = self._left_s(began)
+            done, pending = await asyncio.wait(
+                pending, timeout=max(LOOK_AGAIN_S, left_s), return_when=asyncio.FIRST_EXCEPTION
+            )
+            for future in done:
+                future.result()
+            if pending and self._left_s(began) <= 0.0:
+                raise TimeoutError
+
+    def _left_s(self, began: float) -> float:
+        return self._ack_timeout_s - self._reach.waited_s(began)
 
     def _new(self, *, idempotent: bool) -> AIOKafkaProducer:
         return new_producer(self._settings, idempotent=idempotent, batch_bytes=BATCH_BYTES)

@@ -27,6 +27,7 @@ from streams.live.outbox import Producer
 from streams.live.output_gates import OutputGates
 from streams.live.partition_owner import PartitionOwner
 from streams.live.partition_record import PartitionRecord, encode_record
+from streams.live.reach import Reach
 from streams.live.seams import Clock, Engine, Models, PendingProfiles, steady_s
 from streams.live.store import CopyPosition, StoreFolder
 from streams.live.taking import Taken, take_partition
@@ -97,6 +98,8 @@ class Ownership:
         Judges whether a partition's state fits what the broker has.
     gates
         Hold outputs that should be looked at first; without them everything goes out.
+    reach
+        Knows of outages.
     """
 
     def __init__(
@@ -117,6 +120,7 @@ class Ownership:
         fresh_writer: Callable[[], int] = random_writer,
         judging: Judging | None = None,
         gates: OutputGates | None = None,
+        reach: Reach | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -131,6 +135,7 @@ class Ownership:
         self._now_ms = now_ms
         self._reader_for = reader_for or self._reader
         self._fresh_writer = fresh_writer
+        self._reach = reach or Reach(settings.brokers)
         self._judging = judging or Judging(settings, stores)
         self._gates = gates
         self._held: dict[int, _Held] = {}
@@ -145,6 +150,10 @@ class Ownership:
         """Set once the app has one."""
         self.ready = asyncio.Event()
         """Everything assigned is restored."""
+        self.progressed_at = self._reach.now()
+        """The last step of taking or releasing partitions."""
+        self.doing = "joining the group"
+        """What of that goes on."""
 
     # -- state -------------------------------------------------------------------------------------------------------
 
@@ -194,6 +203,7 @@ class Ownership:
 
     async def _release(self) -> None:
         self.ready.clear()
+        self._step("finishing slices")
         if self._taking is not None:
             self._taking.cancel()
             await asyncio.wait([self._taking])
@@ -205,9 +215,27 @@ class Ownership:
             assert held.owner is not None
             assert held.task is not None
             await held.task
+            self._step("finishing slices")
             await held.owner.flush_portraits()
             held.record = held.owner.reached()
             held.owner = held.task = None
+        self._step("joining the group")
+
+    async def abandon(self) -> None:
+        """Drop everything held as a crash would, because the group has forgotten us.
+
+        Safe at every step, as a crash is: nothing is acked or stored from here on, and what is still on its way goes
+        out through the same producer, in order, before the next fence of ours (docs/live.md).
+        """
+        async with self._releasing:
+            self._step("dropping what was held")
+            self.ready.clear()
+            tasks: list[asyncio.Task[Any]] = [held.task for held in self._held.values() if held.task is not None]
+            tasks += [] if self._taking is None else [self._taking]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self.close()
 
     def close(self) -> None:
         """Close every local copy: the worker stops."""
@@ -236,7 +264,8 @@ class Ownership:
             # Kept from one generation to the next, a partition was nobody else's. After a missed one it may have been.
             if partition not in partitions or generation != held.generation + 1:
                 self._drop(partition)
-        ids = await asyncio.to_thread(self._topic_ids)
+        self._step("asking for the ids of the inputs")
+        ids = await self._reach.through(lambda: asyncio.to_thread(self._topic_ids), self._settings.ack_timeout_s)
         topic_ids = tuple(ids[name] for name in INPUT_TOPICS)
         turns = asyncio.Semaphore(AT_ONCE)
 
@@ -248,7 +277,7 @@ class Ownership:
                 if (held := self._held.get(partition)) is None:
                     held = self._held[partition] = await self._restore(partition, topic_ids, consumer)
                 else:
-                    held.record, held.starts = await self._judging.judged(
+                    held.record, held.starts = await self._judged(
                         held.taken, held.record, partition, topic_ids, consumer
                     )
                 held.generation = generation
@@ -258,7 +287,23 @@ class Ownership:
         starts = await asyncio.gather(*(one(partition) for partition in sorted(partitions)))
         return {tp: offset for start in starts for tp, offset in start.items()}
 
+    def _step(self, doing: str) -> None:
+        self.doing, self.progressed_at = doing, self._reach.now()
+
+    def _restored(self, partition: int, remaining: int, read: int) -> None:
+        self._step(f"restoring partition {partition}, {remaining} changelog records to go")
+        self._observer.restore(partition, remaining, read)
+
+    async def _judged(
+        self, taken: Taken, record: PartitionRecord, partition: int, topic_ids: tuple[str, ...], consumer: Consumer
+    ) -> tuple[PartitionRecord, dict[TP, int]]:
+        self._step(f"finding where partition {partition} goes on")
+        return await self._reach.through(
+            lambda: self._judging.judged(taken, record, partition, topic_ids, consumer), self._settings.ack_timeout_s
+        )
+
     async def _restore(self, partition: int, topic_ids: tuple[str, ...], consumer: Consumer) -> _Held:
+        self._step(f"fencing partition {partition}")
         reader = self._reader_for(partition)
         topic = topic_name(CHANGELOG, self._settings)
         changelog = Changelog(self._producer, reader, topic, partition, self._fresh_writer())
@@ -268,10 +313,10 @@ class Ownership:
             changelog,
             reader,
             now_ms=self._now_ms,
-            progress=lambda remaining, read: self._observer.restore(partition, remaining, read),
+            progress=lambda remaining, read: self._restored(partition, remaining, read),
         )
         try:
-            record, starts = await self._judging.judged(taken, taken.record, partition, topic_ids, consumer)
+            record, starts = await self._judged(taken, taken.record, partition, topic_ids, consumer)
             if record != taken.record:
                 await self._begin(taken, record)
             profiles = PendingProfiles(taken.store)
@@ -280,6 +325,7 @@ class Ownership:
             for count, (key, value) in enumerate(taken.store.profiles(), start=1):
                 engine.restore(key.decode(), value)
                 if count % RESTORE_CHUNK == 0:
+                    self._step(f"loading the profiles of partition {partition}, {count} so far")
                     await breathe()
         except BaseException:
             taken.store.close()
@@ -296,7 +342,8 @@ class Ownership:
 
     def _reader(self, partition: int) -> ChangelogReader:
         settings = self._settings
-        return ChangelogReader(settings, topic_name(CHANGELOG, settings), partition, stall_s=settings.restore_timeout_s)
+        topic = topic_name(CHANGELOG, settings)
+        return ChangelogReader(settings, topic, partition, stall_s=settings.restore_timeout_s, reach=self._reach)
 
     def _start(self, partition: int, held: _Held) -> None:
         settings, starts = self._settings, held.starts
@@ -338,10 +385,21 @@ class Ownership:
             now_ms=self._now_ms,
             limit=self._limit,
             gate=gate,
+            held_up=self._held_up,
+            silence_ms=self._reach.counted_ms,
         )
         owner.republish([key.decode() for key in held.taken.unpublished])
         held.owner = owner
         held.task = asyncio.create_task(owner.run(), name=f"partition-{partition}")
+
+    def _held_up(self) -> str | None:
+        """Why no slice may begin: an outage, or behind it the group has not said yet that we are still in it."""
+        if self._reach.away:
+            return "a Kafka broker"
+        back_at = self._reach.back_at
+        if back_at is not None and self.consumer is not None and self.consumer.thread.heard_at < back_at:
+            return "the group's word, after an outage, that this worker is still its member"
+        return None
 
     def _look(self, inputs: PartitionInputs, tps: list[TP]) -> None:
         """What the broker says of the inputs: drained or not, and room made in buffers that were full."""

@@ -66,6 +66,8 @@ class PartitionOwner:
         exits: Exits,
         now_ms: Callable[[], int],
         limit: LetterLimit | None = None,
+        held_up: Callable[[], str | None] = lambda: None,
+        silence_ms: Callable[[int, int], int] = lambda since, until: max(0, until - since),
         gate: OutputGate | None = None,
     ) -> None:
         self.partition = partition
@@ -88,6 +90,12 @@ class PartitionOwner:
         self._exits = exits
         self._now_ms = now_ms
         self._limit = limit or letter_limit(settings)
+        self._held_up = held_up
+        self._silence_ms = silence_ms
+        self.waiting_for = "its first turn"
+        """What keeps it, for messages."""
+        self.moves = 0
+        """Counts steps that move no offset, so that long work is no stall."""
         self._gate: OutputGate | OpenGate = gate or OpenGate()
         self._marks = Marks(effects, engine, clock)
         self._log = (
@@ -104,6 +112,11 @@ class PartitionOwner:
         self.progressed_at: float = steady_s()
 
     # -- from outside ------------------------------------------------------------------------------------------------
+
+    @property
+    def watermark(self) -> int:
+        """W, ms."""
+        return self._engine.watermark
 
     def wake(self) -> None:
         """Something came."""
@@ -157,6 +170,11 @@ class PartitionOwner:
         if await self._gate.settle(self):
             return
         await self._gate.say()
+        if (held_up := self._held_up()) is not None:
+            self.waiting_for = held_up
+            await self._rest(LOOK_EVERY_S)
+            return
+        self.waiting_for = "the other inputs, which it must not run ahead of"
         taken = await self._next_slice()
         if taken:
             await self._apply(taken)
@@ -245,7 +263,7 @@ class PartitionOwner:
         published = max(self._published, self.inputs.published)
         if published == UNKNOWN:
             return False
-        step = engine.advance(engine.watermark + max(0, self._now_ms() - published), self._models.scorer)
+        step = engine.advance(engine.watermark + self._silence_ms(published, self._now_ms()), self._models.scorer)
         return await self.took(step)
 
     async def finish(self) -> None:
@@ -254,8 +272,10 @@ class PartitionOwner:
             await self.flush_portraits()
             self.ended.set()
 
-    def beat(self) -> None:
-        """Still alive, waiting for others."""
+    def beat(self, waiting_for: str = "") -> None:
+        """Still alive: waiting for others, or at work that moves no offset."""
+        self.waiting_for = waiting_for or self.waiting_for
+        self.moves += not waiting_for
         self.progressed_at = steady_s()
 
     # -- effects -----------------------------------------------------------------------------------------------------
@@ -291,8 +311,10 @@ class PartitionOwner:
         now = steady_s()
         self._portraits.changed(portraits, now, self._changelog_end() + 1)
         effects.portraits += self.portraits_of(self._portraits.due(now))
+        self.waiting_for = "Kafka's acks of outputs"
         self._gate.appended(await self._effects.publish(effects, hold=self._gate.holds))
         changed = self._profiles.pending.items()
+        self.waiting_for = "Kafka's acks of the changelog"
         await self._effects.persist([*self._gate.writes(), *changed, (PARTITION_KEY, encode_record(self._record()))])
         self._profiles.pending.clear()
         self._touched_at = steady_s()
@@ -329,6 +351,7 @@ class PartitionOwner:
 
     async def mark(self, *, force: bool = False) -> None:
         """Tell the trainer W: when it moved or the inputs drained, but not at every slice."""
+        self.waiting_for = "Kafka's ack of a mark"
         await self._marks.tell(drained=self.drained, force=force)
 
     # -- drained -----------------------------------------------------------------------------------------------------

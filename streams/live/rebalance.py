@@ -30,6 +30,9 @@ class Owners(Protocol):
     async def release(self) -> None:
         """Partitions are about to be revoked: finish the slices, ack what is applied, let go of the rest."""
 
+    async def abandon(self) -> None:
+        """The group forgot this worker during an outage: drop everything held, as a crash would."""
+
 
 def owned_partitions(assignment: Iterable[TP], topics: Sequence[str]) -> frozenset[int]:
     """The partitions n of which all topics are assigned.

@@ -11,25 +11,29 @@ from typing import Final
 
 from streams import provisioning
 from streams.access_list import SETUP, Role
-from streams.live.exits import Exits
+from streams.core.errors import BrokerError
+from streams.live.exits import FROZEN_S, Exits, Watchdog, cut_short
 from streams.live.metering import Metering
 from streams.live.observer import Observer
+from streams.live.quiet import LOUD_LIBRARIES, OnceAMinute
+from streams.live.reach import Reach
 from streams.live.seams import Clock
 from streams.live.trainer_loop import TrainerLoop
-from streams.live.worker import Worker, stop_on_signals
+from streams.live.worker import Worker, stop_on_signals, watch_reach
 from streams.metrics import catalogue
 from streams.metrics.exposition import Exposition
 from streams.metrics.registry import new_metrics
 from streams.policies.reader import read_policy
 from streams.settings import Settings
+from streams.topics import TRAINING_EXAMPLES
 
 log = logging.getLogger(__name__)
 
-LOUD_LIBRARIES: Final = ("kafka", "aiokafka", "faust", "mode")
+BEAT_EVERY_S: Final = 0.25
 
 
-def log_to_stderr(level: str) -> None:
-    """Log lines on standard error; libraries only what they warn of.
+def log_to_stderr(level: str) -> OnceAMinute:
+    """Log lines on standard error; libraries only what they warn of, each kind of it once a minute.
 
     Faust's own ``-l warn`` would set the root logger to DEBUG (FAUST.md 15), so its logging is not used.
     """
@@ -38,6 +42,10 @@ def log_to_stderr(level: str) -> None:
     )
     for name in LOUD_LIBRARIES:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
+    quiet = OnceAMinute()
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(quiet)
+    return quiet
 
 
 def serve_worker(settings: Settings, clock: str, until_ms: int | None, *, with_trainer: bool) -> int:
@@ -48,7 +56,7 @@ def serve_worker(settings: Settings, clock: str, until_ms: int | None, *, with_t
     EbbtideError
         It could not start.
     """
-    log_to_stderr(settings.log_level)
+    quiet = log_to_stderr(settings.log_level)
     policy = read_policy(settings.policy)
     metrics = new_metrics()
     metrics.set(catalogue.BUILD, 1, version("ebbtide"))
@@ -61,6 +69,7 @@ def serve_worker(settings: Settings, clock: str, until_ms: int | None, *, with_t
             with_trainer=with_trainer,
             observer=Metering(metrics),
         )
+        quiet.away = lambda: worker.reach.away
         stop_on_signals(worker.stop)
 
         def ready() -> str | None:
@@ -86,33 +95,52 @@ def serve_trainer(settings: Settings) -> int:
     EbbtideError
         It could not start.
     """
-    log_to_stderr(settings.log_level)
+    quiet = log_to_stderr(settings.log_level)
     metrics = new_metrics()
     metrics.set(catalogue.BUILD, 1, version("ebbtide"))
     observer: Observer = Metering(metrics)
 
     async def main() -> int:
-        stopping = asyncio.Event()
+        stopping, exits, reach = asyncio.Event(), Exits(), Reach(settings.brokers)
+        quiet.away = lambda: reach.away
         stop_on_signals(stopping.set)
         await asyncio.to_thread(provisioning.ensure_topics, settings, SETUP[Role.TRAINER], roles=(Role.TRAINER,))
-        loop = TrainerLoop(settings, Exits(), on_progress=observer.learned)
+        loop = TrainerLoop(settings, exits, on_progress=observer.learned, reach=reach)
 
         def ready() -> str | None:
-            reason = None if loop.trainer is not None else "the last cut is not read yet"
+            reason = reach.not_reached() or (None if loop.trainer is not None else "the last cut is not read yet")
             metrics.set(catalogue.READY, reason is None)
             return reason
 
         exposition = Exposition(metrics.registry, lambda: None, ready, settings.http_host, settings.http_port)
         with exposition:
             log.info("Metrics, /healthz and /readyz at %s.", exposition.url)
+            probe = asyncio.create_task(watch_reach(settings, TRAINING_EXAMPLES, reach, observer, exits), name="probe")
+            beat = asyncio.create_task(_beat(exits), name="beat")
             try:
                 await loop.start()
                 await stopping.wait()
             finally:
-                await loop.stop()
+                with cut_short("trainer", exits):
+                    await loop.stop()
+                for task in (probe, beat):
+                    task.cancel()
+                await asyncio.wait([probe, beat])
         return 0
 
     return asyncio.run(main())
+
+
+async def _beat(exits: Exits) -> None:
+    """Have the loop watched from outside: a frozen one cannot watch itself."""
+    frozen = Watchdog(FROZEN_S, BrokerError(f"The event loop did not run for {FROZEN_S:g} s."), exits)
+    frozen.start()
+    try:
+        while True:
+            frozen.feed()
+            await asyncio.sleep(BEAT_EVERY_S)
+    finally:
+        frozen.cancel()
 
 
 def _first(reasons: Callable[[], list[str]]) -> str | None:

@@ -18,6 +18,7 @@ from streams.codec import encode
 from streams.core.errors import BrokerError
 from streams.live.exits import Exits
 from streams.live.outbox import Message, Producer
+from streams.live.reach import Reach
 from streams.live.tail import Tail
 from streams.model_records import learn, model_record, new_trainer, trainer_from
 from streams.settings import Settings
@@ -37,6 +38,8 @@ class TrainerLoop:
         Brokers, prefix, partitions, horizon.
     on_progress
         Told after every portion; metrics look at the trainer then.
+    reach
+        Knows of outages.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class TrainerLoop:
         exits: Exits,
         *,
         on_progress: Callable[[Trainer], None] = lambda trainer: None,
+        reach: Reach | None = None,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self.final_day: int | None = None
@@ -55,10 +59,12 @@ class TrainerLoop:
         self._settings = settings
         self._exits = exits
         self._on_progress = on_progress
+        self._reach = reach or Reach(settings.brokers)
         self._now_ms = now_ms
+        self._began_ms = now_ms()
         self._examples = topic_name(TRAINING_EXAMPLES, settings)
         self._cuts = topic_name(MODEL_CUTS, settings)
-        self._producer = Producer(settings)
+        self._producer = Producer(settings, reach=self._reach)
         self._tail: Tail | None = None
         self._task: asyncio.Task[None] | None = None
         self._offset = 0
@@ -74,7 +80,7 @@ class TrainerLoop:
             first = int(last["next_offset"])
             self._note_final(last)
             log.info("Going on from cut %s, at offset %d of %s.", last["version"], first, self._examples)
-        self._tail = Tail(self._settings, self._examples, first)
+        self._tail = Tail(self._settings, self._examples, first, reach=self._reach)
         await self._tail.start()
         self._task = asyncio.create_task(self._run(), name="trainer")
 
@@ -99,6 +105,10 @@ class TrainerLoop:
         except Exception as error:  # noqa: BLE001 (ends the process)
             self._exits.end(error, f"while learning from {self._where()}")
 
+    def _time_ms(self) -> int:
+        """Wall time without outages: partitions that could not mark are not idle."""
+        return self._began_ms + self._reach.counted_ms(self._began_ms, self._now_ms())
+
     def _where(self) -> str:
         return f"{self._examples}, partition 0, offset {self._offset}"
 
@@ -106,11 +116,11 @@ class TrainerLoop:
         for count, record in enumerate(portion, start=1):
             self._offset = record.offset
             body = model_record(record.value, self._where())
-            await self._publish(learn(trainer, body, record.offset, self._now_ms()))
+            await self._publish(learn(trainer, body, record.offset, self._time_ms()))
             if count % 500 == 0:
                 await asyncio.sleep(0)
         if not portion:
-            await self._publish(trainer.tick(self._now_ms()))
+            await self._publish(trainer.tick(self._time_ms()))
 
     async def _publish(self, records: Sequence[dict[str, Any]]) -> None:
         if not records:
@@ -127,7 +137,7 @@ class TrainerLoop:
 
     async def _last_cut(self) -> dict[str, Any] | None:
         last: dict[str, Any] | None = None
-        tail = Tail(self._settings, self._cuts)
+        tail = Tail(self._settings, self._cuts, reach=self._reach)
         await tail.start()
         try:
             async for portion in tail.portions(0.2):

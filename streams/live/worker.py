@@ -7,7 +7,7 @@ import contextlib
 import logging
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Final
 
 from streams import provisioning
@@ -18,7 +18,7 @@ from streams.core.errors import BrokerError
 from streams.core.events import INPUT_TOPICS, MINUTE_MS
 from streams.core.policy import Policy
 from streams.live.app import EbbtideApp, create_app
-from streams.live.exits import Exits, Watchdog
+from streams.live.exits import FROZEN_S, Exits, Watchdog, cut_short
 from streams.live.hold_feed import HoldFeed
 from streams.live.judging import Judging, recorded_partitions
 from streams.live.log_identity import LogIdentity
@@ -27,18 +27,16 @@ from streams.live.observer import Observer
 from streams.live.outbox import Producer
 from streams.live.output_gates import OutputGates
 from streams.live.ownership import EngineFor, Ownership
+from streams.live.reach import Probe, Reach
 from streams.live.seams import Clock, PendingProfiles
+from streams.live.stalls import StallWatch
 from streams.live.store import StoreFolder
 from streams.live.trainer_loop import TrainerLoop
 from streams.settings import Settings
-from streams.topics import CATALOGUE, CHANGELOG
+from streams.topics import CATALOGUE, CHANGELOG, topic_name
 
 log = logging.getLogger(__name__)
 
-STOP_WITHIN_S: Final = 55.0
-"""An orderly stop takes less, or is cut short: Kubernetes grants 60 s."""
-FROZEN_S: Final = 300.0
-"""An event loop without a beat for this long is ended from outside."""
 BEAT_EVERY_S: Final = 0.25
 PROGRESS_WITHIN_S: Final = 120.0
 
@@ -79,12 +77,17 @@ class Worker:
         self._engine_for = engine_for or self._engine
         self._stopping = asyncio.Event()
         self._beat_at = time.monotonic()
-        self.feed = ModelFeed(settings, self.exits)
-        self._holds = HoldFeed(settings, self.exits)
-        self.trainer = TrainerLoop(settings, self.exits, on_progress=self.observer.learned) if with_trainer else None
+        self.reach = Reach(settings.brokers)
+        self.feed = ModelFeed(settings, self.exits, reach=self.reach)
+        self._holds = HoldFeed(settings, self.exits, reach=self.reach)
+        self.trainer = (
+            TrainerLoop(settings, self.exits, on_progress=self.observer.learned, reach=self.reach)
+            if with_trainer
+            else None
+        )
         self.ownership: Ownership | None = None
         self.app: EbbtideApp | None = None
-        self._producer = Producer(settings)
+        self._producer = Producer(settings, reach=self.reach)
 
     # -- what is asked from outside ----------------------------------------------------------------------------------
 
@@ -100,15 +103,15 @@ class Worker:
             reasons.append(f"the event loop has been blocked for {now - self._beat_at:.0f} s")
         owners = {} if self.ownership is None else self.ownership.owners
         reasons += [
-            f"partition {partition} has made no progress for {now - owner.progressed_at:.0f} s"
+            f"partition {partition} has made no progress for {self.reach.waited_s(owner.progressed_at):.0f} s"
             for partition, owner in sorted(owners.items())
-            if now - owner.progressed_at > PROGRESS_WITHIN_S
+            if self.reach.waited_s(owner.progressed_at) > PROGRESS_WITHIN_S
         ]
         return reasons
 
     def not_ready(self) -> list[str]:
         """What is still missing before this worker serves; [] when it does (``/readyz``)."""
-        reasons = []
+        reasons = [] if (away := self.reach.not_reached()) is None else [away]
         if not self.feed.ready.is_set():
             reasons.append("the model is not read yet")
         if self.ownership is None or not self.ownership.ready.is_set():
@@ -129,9 +132,13 @@ class Worker:
         """
         settings = self.settings
         beat = asyncio.create_task(self._beat(), name="beat")
+        probe: asyncio.Task[None] | None = None
         try:
             roles = (Role.WORKER,) if self.trainer is None else (Role.WORKER, Role.TRAINER)
             await asyncio.to_thread(provisioning.ensure_topics, settings, roles=roles)
+            probe = asyncio.create_task(
+                watch_reach(settings, CHANGELOG, self.reach, self.observer, self.exits), name="probe"
+            )
             cluster_id = await asyncio.to_thread(provisioning.cluster_id, settings)
             ids = await asyncio.to_thread(provisioning.topic_ids, settings, [CHANGELOG, *INPUT_TOPICS])
             identity = LogIdentity(
@@ -151,16 +158,19 @@ class Worker:
             await self.feed.start()
             await self._holds.start()
             self.ownership = self._own(stores, cluster_id)
-            self.app = create_app(settings, self.ownership, self.ownership.deliver, self.exits)
+            self.app = create_app(settings, self.ownership, self.ownership.deliver, self.exits, self.reach)
             self.ownership.consumer = self.app.input_consumer
             self.feed.on_change = self._wake
             starting = asyncio.create_task(self.app.start(), name="faust")
             await self._until_done(starting)
             return 0
         finally:
-            with self._watched():
+            with cut_short("worker", self.exits):
                 await self._stop()
             beat.cancel()
+            if probe is not None:
+                probe.cancel()
+                await asyncio.wait([probe])
 
     def _own(self, stores: StoreFolder, cluster_id: str) -> Ownership:
         names = list(INPUT_TOPICS)
@@ -181,6 +191,7 @@ class Worker:
                 cluster_id=cluster_id,
                 recorded_partitions=lambda: recorded_partitions(self.settings),
             ),
+            reach=self.reach,
             gates=OutputGates(self.settings, self._clock, self._holds, self.observer),
         )
 
@@ -199,11 +210,21 @@ class Worker:
     async def _until_done(self, starting: asyncio.Task[Any]) -> None:
         assert self.app is not None
         assert self.ownership is not None
+        thread = self.app.input_consumer.thread
+        stalls = StallWatch(
+            self.ownership,
+            self.settings.stall_timeout_s,
+            self.reach,
+            thread.fetch_state,
+            lambda: self.feed.received,
+        )
         while not self._stopping.is_set():
             if starting.done() and not starting.cancelled() and (failed := starting.exception()) is not None:
                 raise BrokerError(f"The worker could not join its group: {failed!r}.") from failed
             if (crashed := self.app.crashed_service()) is not None:
                 self.exits.end(crashed[1], f"in {crashed[0]}")
+            if (stalled := stalls.look()) is not None:
+                self.exits.end(stalled, "stalled")
             if self._clock.until_ms is not None and self.ownership.ended and self._final_cut_there():
                 log.info("The end of the run is reached.")
                 return
@@ -228,17 +249,6 @@ class Worker:
         if self.trainer is not None:
             await self.trainer.stop()
         await self._producer.stop()
-
-    @contextlib.contextmanager
-    def _watched(self) -> Iterator[None]:
-        """FAUST.md 17: stopping may wait without bound, so it is cut short; what was not acked is repeated."""
-        late = BrokerError(f"The worker did not stop in order within {STOP_WITHIN_S:g} s.", "It was ended.")
-        watchdog = Watchdog(STOP_WITHIN_S, late, self.exits)
-        watchdog.start()
-        try:
-            yield
-        finally:
-            watchdog.cancel()
 
     async def _beat(self) -> None:
         """Notice having been frozen (FAUST.md 23), and have the loop watched from outside."""
@@ -266,6 +276,14 @@ class Worker:
         if self.ownership is not None:
             for owner in self.ownership.owners.values():
                 owner.wake()
+
+
+async def watch_reach(settings: Settings, topic: str, reach: Reach, observer: Observer, exits: Exits) -> None:
+    """Keep ``reach`` up to date for the whole life of a process."""
+    try:
+        await Probe(settings, topic_name(topic, settings), reach, observer.broker).run()
+    except Exception as error:  # noqa: BLE001 (ends the process)
+        exits.end(error, "while asking whether Kafka answers")
 
 
 def stop_on_signals(stop: Callable[[], None], clock: Callable[[], float] = time.monotonic) -> None:

@@ -100,6 +100,10 @@ EVENT_TIME_LAG = GaugeMetric(
 CONSUMER_LAG = GaugeMetric(
     "ebbtide_consumer_lag_records", "records", "records that Kafka has and we have not applied", ("topic", "partition")
 )
+BROKER_REACHABLE = GaugeMetric(
+    "ebbtide_broker_reachable", "bool", "1 while any Kafka broker answers, 0 during an outage"
+)
+BROKER_AWAY = GaugeMetric("ebbtide_broker_away_seconds", "s", "how long no Kafka broker has answered; 0 while one does")
 WAITING = GaugeMetric("ebbtide_waiting_records", "records", "fetched and not yet applied", ("partition",))
 
 # --- state

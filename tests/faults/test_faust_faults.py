@@ -70,6 +70,9 @@ class NoOwners:
     async def release(self) -> None:
         return None
 
+    async def abandon(self) -> None:
+        return None
+
 
 def app_with(
     deliver: Callable[[Any], None] = lambda event: None, codes: list[int] | None = None, owners: Any = None

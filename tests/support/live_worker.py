@@ -6,12 +6,12 @@ Settings come from the environment, as for ``ebbtide worker``. ``COUNTING=1`` pu
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import sys
 
 from streams.live.exits import Exits
 from streams.live.seams import Clock, PendingProfiles
+from streams.live.serve import log_to_stderr
 from streams.live.worker import Worker, stop_on_signals
 from streams.policies.reader import read_policy
 from streams.settings import load_settings
@@ -24,6 +24,7 @@ def counting(partition: int, profiles: PendingProfiles) -> CountingEngine:
 
 
 async def main() -> int:
+    quiet = log_to_stderr("info")
     settings = load_settings({name: value for name, value in os.environ.items() if name.startswith("EBBTIDE_")})
     until = os.environ.get("LIVE_UNTIL")
     clock = Clock(by_log=os.environ.get("LIVE_CLOCK") == "log", until_ms=int(until) if until else None)
@@ -35,12 +36,10 @@ async def main() -> int:
         exits=Exits(),
         engine_for=counting if os.environ.get("COUNTING") else None,
     )
+    quiet.away = lambda: worker.reach.away
     stop_on_signals(worker.stop)
     return await worker.run()
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
-    for name in ("kafka", "aiokafka", "faust", "mode"):
-        logging.getLogger(name).setLevel(logging.WARNING)
     sys.exit(asyncio.run(main()))
