@@ -281,7 +281,8 @@ def test_killed_at_any_record_a_discard_leaves_every_user_where_the_world_believ
 STAGES = ("visitor", "activated", "new_customer", "growing")
 
 
-def test_a_wrong_policy_is_held_whole_and_discarded_leaves_no_trace_once_mended() -> None:
+@pytest.mark.parametrize("mended_first", [False, True])
+def test_a_wrong_policy_is_held_whole_and_discarded_leaves_no_trace_once_mended(mended_first: bool) -> None:
     kafka, decisions = Kafka(), Decisions()
     stages = msgspec.structs.replace(POLICY.stages, at_risk_gaps=0.1)
     wrong = msgspec.structs.replace(POLICY, version="wrong", stages=stages)
@@ -297,11 +298,16 @@ def test_a_wrong_policy_is_held_whole_and_discarded_leaves_no_trace_once_mended(
         assert second.gate.hold is not None
         assert second.gate.hold.transitions == (("growing", "at_risk", 8),)
         assert len(kafka.ids("held-outputs")) >= len(USERS)
-        decisions.decided = "discard"
-        await second.decide()
+        if not mended_first:
+            decisions.decided = "discard"
+            await second.decide()
         third = await GuardedPartition.born(kafka, decisions, writer=3)
         await third.advance(LATER + 9 * DAY_MS + 2)
+        decisions.decided = "discard"
+        await third.decide()
         assert not third.gate.holds
+        later = [click(LATER + 9 * DAY_MS + 3 + n, user, offset=90 + n) for n, user in enumerate(USERS)]
+        await third.apply(later)
         assert kafka.ids(*DECIDED) == told
 
     asyncio.run(life())
