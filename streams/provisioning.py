@@ -173,11 +173,7 @@ def refuse_misfits(states: list[TopicState], settings: Settings) -> None:
     _refuse_denied(states, "DescribeConfigs", settings)
     wrong = [f"{state.name}: {', '.join(found)}" for state in states if (found := state.differences(settings))]
     if wrong:
-        raise TopicError(
-            f"Topics at {settings.brokers} do not fit: {'; '.join(wrong)}.",
-            "Set EBBTIDE_PARTITIONS to what is there (it cannot change later), choose another EBBTIDE_TOPIC_PREFIX, or "
-            f"mend the configuration{''.join(_mending(states, settings))}.",
-        )
+        raise TopicError(f"Topics at {settings.brokers} do not fit: {'; '.join(wrong)}.", _mending(states, settings))
 
 
 def refuse_without(states: Iterable[TopicState], role: Role, settings: Settings) -> None:
@@ -220,14 +216,22 @@ def _refuse_denied(states: Iterable[TopicState], operation: str, settings: Setti
             raise denied(settings, operation, f"topic {state.name}")
 
 
-def _mending(states: list[TopicState], settings: Settings) -> Iterator[str]:
-    for state in states:
-        if state.exists and state.topic.differences(state.config):
+def _mending(states: list[TopicState], settings: Settings) -> str:
+    """What to do about topics that do not fit, one sentence each."""
+    there = [state for state in states if state.exists]
+    advice = []
+    if any(state.partitions != state.topic.partitions(settings) for state in there):
+        advice.append(
+            "Set EBBTIDE_PARTITIONS to what is there (it cannot change later), or choose another EBBTIDE_TOPIC_PREFIX."
+        )
+    for state in there:
+        if state.topic.differences(state.config):
             wanted = ",".join(f"{name}={value}" for name, value in state.topic.config(settings).items())
-            yield (
-                f"; kafka-configs --bootstrap-server {settings.brokers} --alter --entity-type topics "
+            advice.append(
+                f"Mend {state.name}: kafka-configs --bootstrap-server {settings.brokers} --alter --entity-type topics "
                 f"--entity-name {state.name} --add-config {wanted}"
             )
+    return " ".join(advice)
 
 
 def delete_topics(
