@@ -51,6 +51,18 @@ SETUP: Final[dict[Role, tuple[str, ...]]] = {
 """Topics whose partitions, compaction and retention a role checks before it begins."""
 
 
+SHADOWS: Final[dict[Role, dict[str, str]]] = {
+    Role.REPLAYER: {
+        "Create": "shadow topics <topic>-NAME",
+        "DescribeConfigs": "their compaction is checked",
+        "Write": "what the replay says",
+        "Delete": "`replay --replace`",
+    },
+    Role.OPERATOR: {"Read": "`diff topics topics:NAME`"},
+}
+"""What is done with shadow topics, of whatever name, and why."""
+
+
 class Entry(NamedTuple):
     """One thing to allow, in Kafka's words."""
 
@@ -105,24 +117,12 @@ def access_list(role: Role, settings: Settings) -> list[Entry]:
         if full not in named:
             found.append(Entry("Describe", "topic", full, "checked before the start"))
         found.append(Entry("DescribeConfigs", "topic", full, "compaction and retention are checked before the start"))
-    if role is Role.REPLAYER:
-        found += _shadows(settings)
-    return found
-
-
-def _shadows(settings: Settings) -> list[Entry]:
-    purposes = {
-        "Create": "shadow topics <topic>-NAME",
-        "DescribeConfigs": "their compaction is checked",
-        "Write": "what the replay says",
-        "Read": "`diff` holds it against what was said live",
-        "Delete": "`--replace`",
-    }
-    return [
+    found += [
         Entry(operation, "topic", f"{topic_name(name, settings)}-", why, prefixed=True)
-        for operation, why in purposes.items()
+        for operation, why in SHADOWS.get(role, {}).items()
         for name in SHADOWED
     ]
+    return found
 
 
 def access_table(settings: Settings) -> str:

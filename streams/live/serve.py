@@ -21,9 +21,10 @@ from streams.live.seams import Clock
 from streams.live.trainer_loop import TrainerLoop
 from streams.live.worker import Worker, stop_on_signals, watch_reach
 from streams.metrics import catalogue
-from streams.metrics.exposition import Exposition
-from streams.metrics.registry import new_metrics
+from streams.metrics.exposition import Check, Exposition
+from streams.metrics.registry import Metrics, new_metrics
 from streams.policies.reader import read_policy
+from streams.secret_files import secret
 from streams.settings import Settings
 from streams.topics import TRAINING_EXAMPLES
 
@@ -77,9 +78,7 @@ def serve_worker(settings: Settings, clock: str, until_ms: int | None, *, with_t
             metrics.set(catalogue.READY, reason is None)
             return reason
 
-        exposition = Exposition(
-            metrics.registry, lambda: _first(worker.not_alive), ready, settings.http_host, settings.http_port
-        )
+        exposition = _exposition(settings, metrics, lambda: _first(worker.not_alive), ready)
         with exposition:
             log.info("Metrics, /healthz and /readyz at %s.", exposition.url)
             return await worker.run()
@@ -112,7 +111,7 @@ def serve_trainer(settings: Settings) -> int:
             metrics.set(catalogue.READY, reason is None)
             return reason
 
-        exposition = Exposition(metrics.registry, lambda: None, ready, settings.http_host, settings.http_port)
+        exposition = _exposition(settings, metrics, lambda: None, ready)
         with exposition:
             log.info("Metrics, /healthz and /readyz at %s.", exposition.url)
             probe = asyncio.create_task(watch_reach(settings, TRAINING_EXAMPLES, reach, observer, exits), name="probe")
@@ -141,6 +140,11 @@ async def _beat(exits: Exits) -> None:
             await asyncio.sleep(BEAT_EVERY_S)
     finally:
         frozen.cancel()
+
+
+def _exposition(settings: Settings, metrics: Metrics, alive: Check, ready: Check) -> Exposition:
+    token = secret(settings, "http_token")
+    return Exposition(metrics.registry, alive, ready, settings.http_host, settings.http_port, token=token)
 
 
 def _first(reasons: Callable[[], list[str]]) -> str | None:

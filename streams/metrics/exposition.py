@@ -1,10 +1,14 @@
 """The worker's small HTTP server: ``/metrics``, ``/healthz`` (alive) and ``/readyz`` (ready for traffic).
 
-It runs in a thread of its own, so that it answers, and can say so, when the event loop hangs.
+It runs in a thread of its own, so that it answers, and can say so, when the event loop hangs. Where a token is set, it
+asks for it before it shows the metrics, or the reason behind a bad ``/healthz`` or ``/readyz``. Their bare status is
+open, as Kubernetes' probes can send no secret. Beyond loopback it does not start without a token.
 """
 
 from __future__ import annotations
 
+import hmac
+import ipaddress
 import logging
 import socket
 import threading
@@ -17,7 +21,7 @@ from typing import Any, Final, Self
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from streams.core.errors import EbbtideError
+from streams.core.errors import EbbtideError, SettingsError
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +29,8 @@ Check = Callable[[], str | None]
 """Gives None where all is well, else the reason in one line. Called from another thread: it only looks."""
 
 PLAIN: Final = "text/plain; charset=utf-8"
+LEAST_TOKEN: Final = 16
+"""Characters of a token: a shorter one may be guessed."""
 
 
 class Exposition:
@@ -42,9 +48,13 @@ class Exposition:
         Loopback by default; another address shows it to the network.
     port
         0 takes any free one.
+    token
+        Bearer token to ask for; None asks for none, which is allowed on loopback alone.
 
     Raises
     ------
+    SettingsError
+        On start: the address is open to the network and there is no token, or the token is short.
     EbbtideError
         On start: the address cannot be had.
 
@@ -56,12 +66,20 @@ class Exposition:
     """
 
     def __init__(
-        self, registry: CollectorRegistry, alive: Check, ready: Check, host: str = "127.0.0.1", port: int = 0
+        self,
+        registry: CollectorRegistry,
+        alive: Check,
+        ready: Check,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        token: str | None = None,
     ) -> None:
         self._registry = registry
         self._checks = {"/healthz": alive, "/readyz": ready}
         self._host = host
         self._wanted = port
+        self._token = None if token is None else token.encode()
         self._server: ThreadingHTTPServer | None = None
         self._thread: threading.Thread | None = None
 
@@ -79,6 +97,16 @@ class Exposition:
 
     def start(self) -> None:
         """Listen, and serve from a thread."""
+        if self._token is None and not is_loopback(self._host):
+            raise SettingsError(
+                f"http_host = {self._host} shows the metrics to the network, and no token is set.",
+                "Set EBBTIDE_HTTP_TOKEN_FILE to a file with a token (openssl rand -hex 32), or EBBTIDE_HTTP_HOST to "
+                "127.0.0.1.",
+            )
+        if self._token is not None and len(self._token) < LEAST_TOKEN:
+            raise SettingsError(
+                f"The token of /metrics has fewer than {LEAST_TOKEN} characters.", "Make one: openssl rand -hex 32."
+            )
         try:
             self._server = _Server(self._host, self._wanted, self._answer)
         except OSError as error:
@@ -106,8 +134,11 @@ class Exposition:
     ) -> None:
         self.stop()
 
-    def _answer(self, path: str, accept: str) -> tuple[HTTPStatus, str, bytes]:
+    def _answer(self, path: str, accept: str, authorization: str) -> tuple[HTTPStatus, str, bytes]:
+        trusted = self._trusts(authorization)
         if path == "/metrics":
+            if not trusted:
+                return HTTPStatus.UNAUTHORIZED, PLAIN, b"send the token: Authorization: Bearer ...\n"
             encode, content_type = choose_encoder(accept)
             return HTTPStatus.OK, content_type, encode(self._registry)
         check = self._checks.get(path)
@@ -115,10 +146,30 @@ class Exposition:
             return HTTPStatus.NOT_FOUND, PLAIN, b"there are /metrics, /healthz and /readyz\n"
         reason = check()
         status = HTTPStatus.OK if reason is None else HTTPStatus.SERVICE_UNAVAILABLE
-        return status, PLAIN, f"{reason or 'ok'}\n".encode()
+        shown = "ok" if reason is None else reason if trusted else "not ok"
+        return status, PLAIN, f"{shown}\n".encode()
+
+    def _trusts(self, authorization: str) -> bool:
+        if self._token is None:
+            return True
+        scheme, _, given = authorization.partition(" ")
+        # In constant time: how long the answer takes must not tell how much of a guess is right.
+        return hmac.compare_digest(given.strip().encode(), self._token) and scheme.lower() == "bearer"
 
 
-Answer = Callable[[str, str], tuple[HTTPStatus, str, bytes]]
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens there.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("0.0.0.0"), is_loopback("")
+    (True, True, False, False)
+    """
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+Answer = Callable[[str, str, str], tuple[HTTPStatus, str, bytes]]
 
 
 class _Server(ThreadingHTTPServer):
@@ -140,8 +191,12 @@ class _Request(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
-        status, content_type, body = self.server.answer(path, self.headers.get("Accept", ""))
+        status, content_type, body = self.server.answer(
+            path, self.headers.get("Accept", ""), self.headers.get("Authorization", "")
+        )
         self.send_response(status)
+        if status is HTTPStatus.UNAUTHORIZED:
+            self.send_header("WWW-Authenticate", "Bearer")
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

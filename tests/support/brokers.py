@@ -59,7 +59,8 @@ def kafka_is_missing() -> str | None:
     return None
 
 
-def _start_kafka(folder: Path) -> Iterator[ApacheKafka]:
+def require_kafka() -> None:
+    """Skip with the reason where Apache Kafka cannot run or is left out; fail where it was asked for."""
     wanted = os.environ.get("EBBTIDE_TEST_KAFKA", "")
     if wanted == "0":
         pytest.skip("Apache Kafka is left out: EBBTIDE_TEST_KAFKA=0")
@@ -67,6 +68,10 @@ def _start_kafka(folder: Path) -> Iterator[ApacheKafka]:
         if wanted:
             pytest.fail(f"EBBTIDE_TEST_KAFKA={wanted}, but Apache Kafka cannot run here: {missing}")
         pytest.skip(f"not run on Apache Kafka: {missing}")
+
+
+def _start_kafka(folder: Path) -> Iterator[ApacheKafka]:
+    require_kafka()
     with ApacheKafka(folder, heap="768m") as kafka:
         yield kafka
 

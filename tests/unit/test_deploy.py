@@ -30,7 +30,8 @@ def test_every_metric_in_the_rules_is_in_the_catalogue() -> None:
 
 @pytest.mark.parametrize("name", ["docker-compose.yml", "deploy/Dockerfile"])
 def test_every_variable_is_a_setting(name: str) -> None:
-    given = dict(re.findall(r"\b(EBBTIDE_[A-Z_]+)[:=]\s*(\S+)", text(name)))
+    lines = "\n".join(line for line in text(name).splitlines() if not line.startswith("#"))
+    given = dict(re.findall(r"\b(EBBTIDE_[A-Z_]+)[:=]\s*(\S+)", lines))
     assert given
     load_settings(given)
 
@@ -50,6 +51,13 @@ def test_the_image_gets_what_it_copies() -> None:
     let_in = {line[1:] for line in text(".dockerignore").splitlines() if line.startswith("!")}
     assert set(copied) == let_in
     assert all((CHECKOUT / name).exists() for name in copied)
+
+
+def test_what_is_open_to_the_compose_network_asks_for_the_token_that_prometheus_sends() -> None:
+    compose, prometheus = text("docker-compose.yml"), text("deploy/prometheus.yml")
+    token_files = re.findall(r"EBBTIDE_HTTP_TOKEN_FILE: (\S+)", compose)
+    assert token_files == re.findall(r"credentials_file: (\S+)", prometheus) == ["/run/secrets/http_token"]
+    assert compose.count("secrets: [http_token]") == 2  # Ebbtide's services, and Prometheus
 
 
 def test_compose_publishes_to_loopback_only() -> None:

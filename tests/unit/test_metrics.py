@@ -13,7 +13,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from streams.core.errors import EbbtideError
+from streams.core.errors import EbbtideError, SettingsError
 from streams.metrics import catalogue
 from streams.metrics.catalogue import (
     CATALOGUE,
@@ -230,6 +230,66 @@ def test_nothing_can_be_posted(served: Exposition) -> None:
 
 def test_it_listens_on_loopback_unless_told_otherwise(served: Exposition) -> None:
     assert served.url.startswith("http://127.0.0.1:")
+
+
+TOKEN = "a-token-of-enough-characters"
+
+
+@pytest.fixture
+def guarded(metrics: Metrics, health: Health) -> Iterator[Exposition]:
+    exposition = Exposition(metrics.registry, lambda: health.alive, lambda: health.ready, "0.0.0.0", token=TOKEN)
+    with exposition:
+        yield exposition
+
+
+def asked(exposition: Exposition, path: str, authorization: str | None) -> tuple[int, str, str | None]:
+    connection = http.client.HTTPConnection("127.0.0.1", exposition.port, timeout=10)
+    try:
+        connection.request("GET", path, headers={} if authorization is None else {"Authorization": authorization})
+        response = connection.getresponse()
+        return response.status, response.read().decode(), response.headers["WWW-Authenticate"]
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [None, "", "Bearer", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", f"Basic {TOKEN}", TOKEN, "Bearer \xe9"],
+)
+def test_metrics_without_the_token_are_401(guarded: Exposition, authorization: str | None) -> None:
+    status, text, asked_for = asked(guarded, "/metrics", authorization)
+    assert (status, asked_for) == (401, "Bearer")
+    assert "ebbtide_" not in text
+    assert TOKEN not in text
+
+
+@pytest.mark.parametrize("authorization", [f"Bearer {TOKEN}", f"bearer {TOKEN}", f"Bearer  {TOKEN} "])
+def test_metrics_with_the_token_are_served(guarded: Exposition, authorization: str) -> None:
+    assert asked(guarded, "/metrics", authorization)[0] == 200
+
+
+def test_probes_see_the_bare_status_without_the_token_and_the_reason_with_it(
+    guarded: Exposition, health: Health
+) -> None:
+    assert asked(guarded, "/readyz", None)[:2] == (200, "ok\n")
+    health.ready = "restoring partition 3"
+    assert asked(guarded, "/readyz", None)[:2] == (503, "not ok\n")
+    assert asked(guarded, "/readyz", f"Bearer {TOKEN}")[:2] == (503, "restoring partition 3\n")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.0.2.1", "metrics.invalid"])
+def test_an_open_address_without_a_token_is_refused_before_it_listens(host: str) -> None:
+    exposition = Exposition(CollectorRegistry(), lambda: None, lambda: None, host)
+    with pytest.raises(SettingsError, match="shows the metrics to the network, and no token is set") as caught:
+        exposition.start()
+    assert "EBBTIDE_HTTP_TOKEN_FILE" in caught.value.hint
+
+
+def test_a_token_that_can_be_guessed_is_refused() -> None:
+    exposition = Exposition(CollectorRegistry(), lambda: None, lambda: None, token="short")
+    with pytest.raises(SettingsError, match="fewer than 16 characters") as caught:
+        exposition.start()
+    assert "short" not in str(caught.value)
 
 
 def test_a_taken_port_says_which_setting_to_change() -> None:
