@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import Any, Final
+
+import msgspec
 
 from streams.core.decisions import band_name, rfm_text, tier_name
 from streams.core.events import MICRO
@@ -15,6 +18,7 @@ from streams.core.windows import Sums, last_hours, window
 
 USER_PROFILES: Final = "user-profiles"
 _TOP_INTERESTS: Final = 5
+_encoder: Final = msgspec.json.Encoder()
 
 
 def _instant(ms: int) -> str | None:
@@ -31,9 +35,8 @@ def portrait(profile: Profile, mode: str) -> Output:
     as_of = delivery.as_of
     total = sum(view.interests.values())
     strongest = sorted(view.interests.items(), key=lambda pair: (-pair[1], pair[0]))[:_TOP_INTERESTS]
-    key = output_id(profile.user_id, USER_PROFILES, delivery.cause, "", "", "")
     body: dict[str, Any] = {
-        "id": key,
+        "id": "",
         "user_id": profile.user_id,
         "as_of": format_instant(as_of),
         "seq": delivery.seq,
@@ -70,4 +73,7 @@ def portrait(profile: Profile, mode: str) -> Output:
         },
         "interests": [{"category": name, "weight": round(weight / total, 4)} for name, weight in strongest if total],
     }
+    # Which records had come when a portrait was due, the wall clock decides: its content is part of its name.
+    content = blake2b(_encoder.encode(body), digest_size=16).hexdigest()
+    body["id"] = key = output_id(profile.user_id, USER_PROFILES, delivery.cause, "", content, "")
     return Output(USER_PROFILES, key, profile.user_id, as_of, body)

@@ -259,7 +259,8 @@ class PartitionInputs:
             _take_rejected(buffer, taken)
             heads[chosen] = buffer.standing()
         taken.read_by_input = tuple(was - buffer.waiting for was, buffer in zip(before, buffers, strict=True))
-        taken.head_bound = head_bound(heads)
+        # A strict merge takes nothing before its turn; what waits may be late, and W must not know where a slice ends.
+        taken.head_bound = None if self._by_log else head_bound(heads)
         return taken
 
     def _choose(self, heads: Sequence[Head]) -> int | None:

@@ -134,6 +134,13 @@ def test_the_same_position_of_a_topic_created_anew_is_another_name() -> None:
     assert names == ["clicks-0-0", "clicks-0-1-0", "clicks-0-2-0"]
 
 
+def test_under_the_log_clock_a_late_record_at_the_end_of_a_slice_does_not_hold_w_back() -> None:
+    inputs = partition()
+    inputs.buffers[0].add(batch("clicks", 0, 500_000, 10, 600_000), nothing)
+    drain(inputs)
+    assert inputs.slice(1).head_bound is None
+
+
 @pytest.mark.parametrize("most", [1, 2, 7])
 def test_slices_of_any_size_give_the_same_order(most: int) -> None:
     inputs = partition()
