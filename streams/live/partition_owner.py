@@ -16,7 +16,7 @@ import msgspec
 from streams.core.alignment import UNKNOWN
 from streams.core.events import INPUT_TOPICS, MINUTE_MS
 from streams.core.letter_limit import LetterLimit, Refused
-from streams.core.ports import Output, Step
+from streams.core.ports import Output, Rejection, Step
 from streams.dead_letters import PARKED_AFTER, attempts, letter_limit
 from streams.live.changelog import breathe
 from streams.live.effects import Effects, EffectsInOrder
@@ -208,12 +208,14 @@ class PartitionOwner:
             step = self._engine.process(chunk, self._models.scorer, head_bound=taken.head_bound)
             self._gather(step, effects, portraits)
             for event, why in step.rejected:
+                where = why.position._replace(topic=self.inputs.buffers[event.kind].topic)
+                why = Rejection(why.reason, why.message, where)  # the engine knows no prefix
                 effects.letters.append(Letter(event.kind, taken.records[event.kind, event.offset], why))
             await breathe()
         self._observer.stage_seconds("engine", time.perf_counter() - started)
         self._within_limit(taken, effects)
         for letter in effects.letters:
-            self._observer.rejected(letter.rejection.position.topic, letter.rejection.reason)
+            self._observer.rejected(INPUT_TOPICS[letter.kind], letter.rejection.reason)
             if times := attempts(letter.record.headers):
                 self._observer.redrive_failed(parked=times >= PARKED_AFTER)
         await self._take_effect(effects, portraits)
