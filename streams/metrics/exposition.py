@@ -11,6 +11,7 @@ import hmac
 import ipaddress
 import logging
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
@@ -181,7 +182,10 @@ class _Server(ThreadingHTTPServer):
         super().__init__((host, port), _Request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        log.exception("a request to /metrics, /healthz or /readyz failed")
+        if isinstance(sys.exception(), ConnectionError):
+            log.debug("a client hung up before its answer: it lost patience with a frozen or busy process")
+        else:
+            log.exception("a request to /metrics, /healthz or /readyz failed")
 
 
 class _Request(BaseHTTPRequestHandler):

@@ -228,6 +228,16 @@ def test_nothing_can_be_posted(served: Exposition) -> None:
         connection.close()
 
 
+def test_a_client_that_hung_up_is_no_error(served: Exposition, caplog: pytest.LogCaptureFixture) -> None:
+    assert served._server is not None
+    try:
+        raise BrokenPipeError
+    except BrokenPipeError:
+        with socket.socket() as gone:
+            served._server.handle_error((b"", gone), ("127.0.0.1", 1))
+    assert caplog.text == ""
+
+
 def test_it_listens_on_loopback_unless_told_otherwise(served: Exposition) -> None:
     assert served.url.startswith("http://127.0.0.1:")
 
