@@ -167,7 +167,8 @@ class Member:
             self._reader.join(5.0)
         self._process, self._ended_s = None, now_s
         asked, self.asked = self.asked, None
-        return Exit(now_s, self.name, code, self._last_words or self._telling, asked)
+        reason = self._last_words or self._telling if code > 0 else ""
+        return Exit(now_s, self.name, code, reason, asked)
 
 
 def environment(given: Mapping[str, str]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from tests.chaos.processes import Exit
 from tests.chaos.recovery import Felt
 from tests.chaos.watching import Sight
 
+MOST_WORDS = 160
 READY_GRACE_S = 40.0
 """A worker may take this long to notice that the broker is away."""
 FLAT_MB = 60.0
@@ -111,7 +112,7 @@ def generalised(reason: str) -> str:
     reason = re.sub(r"^\S+ \S+ (CRITICAL|ERROR) +\S+: ", "", reason)
     reason = re.sub(r"(?<![\w.])/[\w./@+-]+", "PATH", reason)
     reason = re.sub(r"\d+(\.\d+)*(:\d+)?", "N", reason)
-    return reason[:160]
+    return reason if len(reason) <= MOST_WORDS else f"{reason[: MOST_WORDS - 1]}…"
 
 
 def _seconds(value: float | None) -> str:
