@@ -12,11 +12,11 @@ import os
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from typing import Final
 
 from streams.core.errors import BrokerError, EbbtideError
+from streams.live.log_lines import trace_of
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +46,7 @@ class Exits:
             log.critical("%s (%s)", error, where)
             code = error.exit_code
         else:
-            shown = "".join(traceback.format_exception(error))
-            log.critical("A fault in Ebbtide %s: %s: %s\n%s", where, type(error).__name__, error, shown)
+            log.critical("A fault in Ebbtide %s: %s\n%s", where, type(error).__name__, trace_of(error))
             code = BUG_EXIT_CODE
         _flush()
         self._leave(code)

@@ -79,9 +79,9 @@ class HoldFeed:
             elif kind == "decision" and body["decision"] in (RELEASE, DISCARD):
                 self._decisions[partition] = (int(hold), body["decision"])
             else:
-                raise ValueError(f"it is no notice: {body!r}"[:200])
+                raise ValueError
         except (CodecError, KeyError, TypeError, ValueError) as error:
-            log.warning("A record of %s (key %r) is passed over: %s.", self._topic, key, error)
+            log.warning("A record of %s is no notice and is passed over (%s).", self._topic, type(error).__name__)
 
     async def start(self) -> None:
         """Begin reading; returns when everything there is known."""

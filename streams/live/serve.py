@@ -13,6 +13,7 @@ from streams import provisioning
 from streams.access_list import SETUP, Role
 from streams.core.errors import BrokerError
 from streams.live.exits import FROZEN_S, Exits, Watchdog, cut_short
+from streams.live.log_lines import quote_no_records, told_by_loop
 from streams.live.metering import Metering
 from streams.live.observer import Observer
 from streams.live.quiet import LOUD_LIBRARIES, OnceAMinute
@@ -34,13 +35,12 @@ BEAT_EVERY_S: Final = 0.25
 
 
 def log_to_stderr(level: str) -> OnceAMinute:
-    """Log lines on standard error; libraries only what they warn of, each kind of it once a minute.
+    """Log lines on standard error; libraries only what they warn of, each kind of it once a minute; no user data.
 
     Faust's own ``-l warn`` would set the root logger to DEBUG (FAUST.md 15), so its logging is not used.
     """
-    logging.basicConfig(
-        level=level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)-8s %(name)s: %(message)s"
-    )
+    logging.basicConfig(level=level.upper(), stream=sys.stderr)
+    quote_no_records()
     for name in LOUD_LIBRARIES:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
     quiet = OnceAMinute()
@@ -63,6 +63,7 @@ def serve_worker(settings: Settings, clock: str, until_ms: int | None, *, with_t
     metrics.set(catalogue.BUILD, 1, version("ebbtide"))
 
     async def main() -> int:
+        asyncio.get_running_loop().set_exception_handler(told_by_loop)
         worker = Worker(
             settings,
             policy,
@@ -100,6 +101,7 @@ def serve_trainer(settings: Settings) -> int:
     observer: Observer = Metering(metrics)
 
     async def main() -> int:
+        asyncio.get_running_loop().set_exception_handler(told_by_loop)
         stopping, exits, reach = asyncio.Event(), Exits(), Reach(settings.brokers)
         quiet.away = lambda: reach.away
         stop_on_signals(stopping.set)
