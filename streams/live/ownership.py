@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 
 AT_ONCE: Final = 4
 """Partitions restored at the same time."""
+LARGE_AT_ONCE: Final = 2
+"""Partitions that hold a large slice in memory: one computes while the other waits for its acks."""
 RESTORE_CHUNK: Final = 2_000
 LAG_EVERY_S: Final = 1.0
 
@@ -146,6 +148,7 @@ class Ownership:
         self._limit = letter_limit(settings)
         self._lag_told = 0.0
         self._releasing = asyncio.Lock()
+        self._large_slices = asyncio.Semaphore(LARGE_AT_ONCE)
         self.consumer: Consumer | None = None
         """Set once the app has one."""
         self.ready = asyncio.Event()
@@ -384,6 +387,7 @@ class Ownership:
             exits=self._exits,
             now_ms=self._now_ms,
             limit=self._limit,
+            large_slices=self._large_slices,
             gate=gate,
             held_up=self._held_up,
             silence_ms=self._reach.counted_ms,

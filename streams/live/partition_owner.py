@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
+from math import inf
 from typing import Final
 
 import msgspec
@@ -69,12 +71,14 @@ class PartitionOwner:
         held_up: Callable[[], str | None] = lambda: None,
         silence_ms: Callable[[int, int], int] = lambda since, until: max(0, until - since),
         gate: OutputGate | None = None,
+        large_slices: asyncio.Semaphore | None = None,
     ) -> None:
         self.partition = partition
         self.inputs = inputs
         self.ended = asyncio.Event()
         """The run's end (``--until``) is reached."""
         self._settings = settings
+        self._large_slices = large_slices or asyncio.Semaphore()
         self._clock = clock
         self._engine = engine
         self._profiles = profiles
@@ -174,16 +178,29 @@ class PartitionOwner:
             self.waiting_for = held_up
             await self._rest(LOOK_EVERY_S)
             return
-        self.waiting_for = "the other inputs, which it must not run ahead of"
-        taken = await self._next_slice()
-        if taken:
-            await self._apply(taken)
-        elif self._log is not None and taken.stopped_at is not None:
+        async with self._large_turn():
+            self.progressed_at = steady_s()
+            if self.releasing.is_set():
+                return
+            self.waiting_for = "the other inputs, which it must not run ahead of"
+            taken = await self._next_slice()
+            if taken:
+                await self._apply(taken)
+                return
+        if self._log is not None and taken.stopped_at is not None:
             await self._log.stop_before(taken.stopped_at)
             if self.ended.is_set():
                 await self._rest(LOOK_EVERY_S)
         elif not await self._idle():
             await self._rest(LOOK_EVERY_S)
+
+    def _large_turn(self) -> AbstractAsyncContextManager[object]:
+        """A partition that is behind waits its turn: large slices are held in memory by a few partitions at a time."""
+        if self.inputs.waiting <= 2 * self._settings.slice_records:
+            return nullcontext()
+        self.waiting_for = "its turn for a large slice"
+        self.progressed_at = inf  # whoever has the turn is watched
+        return self._large_slices
 
     async def _next_slice(self) -> Slice:
         most = self._settings.slice_records
