@@ -56,9 +56,10 @@ format: setup ## lay the code out
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-docs: setup ## write docs/reference.md, docs/messages.md and docs/schemas anew from the code
+docs: setup ## write docs/reference.md, docs/messages.md, docs/schemas and the lists of SECURITY.md anew from the code
 	$(BIN)/python -m docs.make_reference
 	$(BIN)/python -m docs.make_messages
+	$(BIN)/python -m docs.make_security
 
 kafka: setup ## one Apache Kafka broker on loopback (PORT=9092), until Ctrl-C
 	@$(BIN)/python -m deploy.kafka.run --port $(PORT)

@@ -28,6 +28,19 @@ class Role(StrEnum):
     SUBSCRIBER = "subscriber"
 
 
+WORKS: Final[dict[Role, str]] = {
+    Role.PROVISIONER: "`ebbtide topics --create`, once and after an upgrade; or topics made by other means.",
+    Role.WORKER: "`ebbtide worker`",
+    Role.TRAINER: "`ebbtide trainer`",
+    Role.PUBLISHER: "`ebbtide publish`; producers of your own need `Write` alone.",
+    Role.OPERATOR: "`ebbtide topics`, `profile`, `diff`: looks and writes nothing.",
+    Role.REDRIVER: "`ebbtide dead-letters`",
+    Role.RELEASER: "`ebbtide outputs`",
+    Role.REPLAYER: "`ebbtide replay`; with `--out` only `Read`.",
+    Role.SUBSCRIBER: "Services of yours that act on outputs; besides, `Read` on the consumer group of each.",
+}
+"""What runs as each role."""
+
 COMMANDS: Final[dict[Role, tuple[str, ...]]] = {
     Role.PROVISIONER: (),
     Role.WORKER: ("worker",),
@@ -47,6 +60,7 @@ SETUP: Final[dict[Role, tuple[str, ...]]] = {
     Role.TRAINER: (topics.TRAINING_EXAMPLES, topics.MODEL_CUTS),
     Role.PUBLISHER: INPUT_TOPICS,
     Role.OPERATOR: tuple(CATALOGUE),
+    Role.REDRIVER: (*INPUT_TOPICS, topics.DEAD_LETTER_DECISIONS),
 }
 """Topics whose partitions, compaction and retention a role checks before it begins."""
 
@@ -130,7 +144,7 @@ def access_table(settings: Settings) -> str:
     lines: list[str] = []
     for role in Role:
         entries = access_list(role, settings)
-        lines += [f"### {role.value}", "", "| operation | on | why |", "|---|---|---|"]
+        lines += [f"### {role.value}", WORKS[role], "", "| operation | on | why |", "|---|---|---|"]
         merged: dict[tuple[str, str, str], list[str]] = {}
         for entry in entries:
             why = entry.why

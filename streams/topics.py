@@ -129,7 +129,7 @@ class Topic:
 
 
 def _input(name: str, purpose: str) -> Topic:
-    writers, readers = ("publish", "dead-letters"), ("worker", "replay")
+    writers, readers = ("publish", "dead-letters"), ("worker", "replay", "dead-letters")
     return Topic(name, purpose, "user_id", Cleanup.DELETE, Keep.INPUT, writers, readers, stamped=True)
 
 

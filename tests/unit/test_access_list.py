@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from docs.make_security import PAGE, with_lists
 from streams.access_list import COMMANDS, Entry, Role, access_list
 from streams.core.events import INPUT_TOPICS
 from streams.settings import Settings
@@ -66,10 +67,20 @@ def test_names_carry_the_prefix_and_the_group_its_name() -> None:
     assert [entry.name for entry in entries if entry.kind == "group"] == ["shop"]
 
 
+def test_nobody_but_workers_reads_state_and_nobody_but_trainer_and_replay_writes_models() -> None:
+    assert {role for role in Role if CHANGELOG in may(role, "Read") | may(role, "Write")} == {Role.WORKER}
+    assert {role for role in Role if MODEL_CUTS in may(role, "Write")} == {Role.TRAINER}
+
+
 def test_no_entry_is_given_twice() -> None:
     for role in Role:
         keys = [(entry.operation, entry.kind, entry.name) for entry in access_list(role, Settings())]
         assert len(keys) == len(set(keys))
+
+
+def test_security_md_has_the_lists_of_today() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert with_lists(page) == page, "run: make docs"
 
 
 def test_a_prefixed_entry_says_so_to_kafkas_tool() -> None:
