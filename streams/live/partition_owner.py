@@ -282,7 +282,10 @@ class PartitionOwner:
         published = max(self._published, self.inputs.published)
         if published == UNKNOWN:
             return False
-        step = engine.advance(engine.watermark + self._silence_ms(published, self._now_ms()), self._models.scorer)
+        # Nothing waits anywhere any more: what held W back is in, and no later event need come for it to move.
+        watermark = max(engine.watermark, engine.newest - round(self._settings.grace_minutes * MINUTE_MS))
+        silence_ms = self._silence_ms(published, self._now_ms())
+        step = engine.advance(watermark + silence_ms, self._models.scorer, watermark=watermark)
         return await self.took(step)
 
     async def finish(self) -> None:
