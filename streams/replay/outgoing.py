@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
+from zlib import crc32
 
 from kafka.partitioner.default import murmur2
 
@@ -13,7 +14,8 @@ from streams.core.events import INPUT_TOPICS, Kind
 from streams.replay.records import RawRecord, record_id
 
 NOBODY: Final = b""
-"""Key of records without a user: one fixed partition, so that publishing again repeats itself."""
+"""Key of records without a user. They are spread by their bytes: publishing again repeats itself, and no partition has
+all of what is broken."""
 
 MAX_MESSAGE_BYTES: Final = 900_000
 """Beyond it a message does not fit into Kafka's default of 1 MiB with its framing."""
@@ -55,6 +57,15 @@ def outgoing(record: RawRecord, digest: str) -> Outgoing | None:
     if len(value) > MAX_MESSAGE_BYTES:
         return None
     return Outgoing(INPUT_TOPICS[record.kind], NOBODY if user is None else user.encode(), value)
+
+
+def place_of(message: Outgoing, partitions: int) -> int:
+    """The partition of a message: by its key; by its bytes where it has no user.
+
+    >>> place_of(Outgoing("clicks", b"21", b"{}"), 8)
+    4
+    """
+    return partition_of(message.key, partitions) if message.key else crc32(message.value) % partitions
 
 
 @lru_cache(maxsize=100_000)

@@ -8,7 +8,7 @@ from kafka.errors import KafkaError
 
 from streams.core.events import INPUT_TOPICS
 from streams.replay.connections import kafka_in_words, new_producer
-from streams.replay.outgoing import Outgoing, partition_of
+from streams.replay.outgoing import Outgoing, place_of
 from streams.settings import Settings
 from streams.topics import topic_name
 
@@ -47,13 +47,13 @@ class KafkaSender:
                 self._partitions[topic] = len(self._producer.partitions_for(name))
 
     def send(self, message: Outgoing, timestamp_ms: int) -> Future:
-        """Hand over a message, in the partition that a Java producer would choose."""
+        """Hand over a message, a user's in the partition that a Java producer would choose."""
         topic, key, value = message
         future: Future = self._producer.send(
             self._names[topic],
             value=value,
             key=key,
-            partition=partition_of(key, self._partitions[topic]),
+            partition=place_of(message, self._partitions[topic]),
             timestamp_ms=timestamp_ms,
         )
         return future

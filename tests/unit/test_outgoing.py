@@ -10,7 +10,7 @@ from kafka.partitioner.default import murmur2
 from streams import codec
 from streams.core.cleaning import CleaningPolicy, clean
 from streams.core.events import Event, Position
-from streams.replay.outgoing import MAX_MESSAGE_BYTES, Outgoing, outgoing, partition_of
+from streams.replay.outgoing import MAX_MESSAGE_BYTES, Outgoing, outgoing, partition_of, place_of
 from streams.replay.records import Fault, RawRecord, record_id
 
 DIGEST = "0123456789abcdef" * 4
@@ -117,3 +117,10 @@ def test_a_published_row_is_cleaned_to_the_event_of_the_file() -> None:
     assert both[0].sort_key == both[1].sort_key
     assert both[0].lines == both[1].lines
     assert (both[0].named, both[1].named) == (False, True)
+
+
+def test_records_without_a_user_are_spread_over_all_partitions_the_same_way_every_time() -> None:
+    messages = [Outgoing("clicks", b"", b"{broken %d" % n) for n in range(200)]
+    places = [place_of(message, 4) for message in messages]
+    assert set(places) == set(range(4))
+    assert places == [place_of(message, 4) for message in messages]
