@@ -78,6 +78,7 @@ def backfill(
         score_at=tuple(instant(text, "--score-at") for text in score_at or ()),
         look_back_days=look_back_days,
         grace_ms=round(settings.grace_minutes * MINUTE_MS),
+        hold_least_users=settings.hold_least_users,
     )
     logs = [open_log(path, note) for path in files]
     started = time.time()

@@ -87,6 +87,7 @@ def replay(
         policy=read_policy(policy or settings.policy),
         until=until_ms,
         grace_ms=round(settings.grace_minutes * MINUTE_MS),
+        hold_least_users=settings.hold_least_users,
     )
     started = time.monotonic()
     with TopicSource(settings, since_ms, until_ms) as source, _sink(settings, suffix, out, replace) as sink:

@@ -24,6 +24,12 @@ def tell_summary(summary: dict[str, Any], unit: str, where: str, seconds: float)
         if summary[name]:
             say()
             table((title, counted), [(key, f"{count:,}") for key, count in summary[name].items()])
+    if (highest := summary["highest_share_of_changes"]) is not None:
+        say()
+        say(
+            f"stage changes at once: {highest['changed']:,} of {highest['users']:,} users ({highest['share']:.0%}), "
+            f"in the minute from {highest['minute']}; a worker holds its outputs above EBBTIDE_HOLD_SHARE"
+        )
     observed = summary["observations"]
     say()
     say(

@@ -39,6 +39,37 @@ class Trip:
         return self.changed / self.users
 
 
+class _Minute:
+    """Who was seen in the present minute, and who changed stage in it."""
+
+    __slots__ = ("changed", "number", "users")
+
+    def __init__(self) -> None:
+        self.number = _NO_MINUTE
+        self.users: set[str] = set()
+        self.changed: dict[str, tuple[str, str]] = {}
+
+    def begin(self, number: int) -> None:
+        """Count afresh."""
+        self.number = number
+        self.users.clear()
+        self.changed.clear()
+
+    def take(self, user_id: str, change: tuple[str, str] | None) -> None:
+        """Count one; who comes back to the stage of the minute's begin has not changed."""
+        self.users.add(user_id)
+        if change is not None:
+            first = self.changed.pop(user_id, change)[0]
+            if first != change[1]:
+                self.changed[user_id] = (first, change[1])
+
+    def figures(self) -> Trip:
+        """As counted so far."""
+        counts = Counter(self.changed.values()).most_common(MOST_TRANSITIONS)
+        transitions = tuple((previous, current, count) for (previous, current), count in counts)
+        return Trip(self.number * MINUTE_MS, len(self.users), len(self.changed), transitions)
+
+
 class Breaker:
     """Watches one partition.
 
@@ -58,14 +89,12 @@ class Breaker:
     """
 
     def __init__(self, share: float, least_users: int, *, trusted: bool = False) -> None:
+        self.share = share
         self.trusted = trusted
         self.tripped = False
         """It tripped, and nobody has decided yet."""
-        self.share = share
         self._least_users = least_users
-        self._minute = _NO_MINUTE
-        self._users: set[str] = set()
-        self._changed: dict[str, tuple[str, str]] = {}
+        self._minute = _Minute()
         self._exceeded = False
 
     def saw(self, seen: Iterable[Seen]) -> Trip | None:
@@ -75,28 +104,27 @@ class Breaker:
         has decided (:meth:`trust`, :meth:`reset`).
         """
         trip: Trip | None = None
+        now = self._minute
         for at_ms, user_id, change in seen:
             minute = at_ms // MINUTE_MS
-            if minute > self._minute:
+            if minute > now.number:
                 if self.tripped:
                     return trip
+                if now.number != _NO_MINUTE and not self._exceeded:
+                    self.trusted = False
                 self._begin(minute)
-            self._users.add(user_id)
-            if change is not None:
-                self._note(user_id, change)
-            users = len(self._users)
-            if not self._exceeded and users >= self._least_users and len(self._changed) > self.share * users:
+            now.take(user_id, change)
+            users = len(now.users)
+            if not self._exceeded and users >= self._least_users and len(now.changed) > self.share * users:
                 self._exceeded = True
                 if not self.trusted:
                     self.tripped = True
-                    trip = self.figures()
+                    trip = now.figures()
         return trip
 
     def figures(self) -> Trip:
         """The minute as counted so far."""
-        counts = Counter(self._changed.values()).most_common(MOST_TRANSITIONS)
-        transitions = tuple((previous, current, count) for (previous, current), count in counts)
-        return Trip(self._minute * MINUTE_MS, len(self._users), len(self._changed), transitions)
+        return self._minute.figures()
 
     def trust(self) -> None:
         """What was held is right: do not trip again until a minute has passed that would not have tripped."""
@@ -108,16 +136,41 @@ class Breaker:
         self.trusted = self.tripped = False
         self._begin(_NO_MINUTE)
 
-    def _note(self, user_id: str, change: tuple[str, str]) -> None:
-        """Who comes back to the stage of the minute's begin has not changed."""
-        first = self._changed.pop(user_id, change)[0]
-        if first != change[1]:
-            self._changed[user_id] = (first, change[1])
-
     def _begin(self, minute: int) -> None:
-        if self._minute != _NO_MINUTE and minute != _NO_MINUTE and not self._exceeded:
-            self.trusted = False
-        self._minute = minute
-        self._users.clear()
-        self._changed.clear()
+        self._minute.begin(minute)
         self._exceeded = False
+
+
+class HighestShare:
+    """The nearest a log came to tripping a breaker: what to choose its limit by.
+
+    Parameters
+    ----------
+    least_users
+        As a breaker has it.
+
+    >>> log = HighestShare(least_users=2)
+    >>> log.saw([Seen(0, "ann", ("visitor", "activated")), Seen(1, "bob", None), Seen(2, "cid", None)])
+    >>> log.highest.share
+    0.5
+    """
+
+    def __init__(self, least_users: int) -> None:
+        self.highest: Trip | None = None
+        """The figures at that event, without transitions; None where no minute had users enough."""
+        self._least_users = least_users
+        self._minute = _Minute()
+        self._share = -1.0
+
+    def saw(self, seen: Iterable[Seen]) -> None:
+        """Take note of users, in the order they were seen."""
+        now = self._minute
+        for at_ms, user_id, change in seen:
+            minute = at_ms // MINUTE_MS
+            if minute > now.number:
+                now.begin(minute)
+            now.take(user_id, change)
+            users = len(now.users)
+            if users >= self._least_users and len(now.changed) / users > self._share:
+                self._share = len(now.changed) / users
+                self.highest = Trip(now.number * MINUTE_MS, users, len(now.changed), ())

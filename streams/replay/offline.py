@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 from models.snapshots import model_hash
 from streams import codec
 from streams.core.alignment import boundaries, cut_day
+from streams.core.breaker import HighestShare, Trip
 from streams.core.cleaning import CleaningPolicy, clean, cleaning_policy
 from streams.core.engine import GRACE_MS, PartitionEngine
 from streams.core.events import DAY_MS, HOUR_MS, Event
@@ -43,6 +44,7 @@ class RunOptions:
     score_at: tuple[int, ...] = ()
     look_back_days: int = 540
     grace_ms: int = GRACE_MS
+    hold_least_users: int = 50
 
 
 @dataclass(slots=True)
@@ -125,6 +127,7 @@ class OfflineRun:
         self._cuts = new_cuts(options.horizon_days)
         self._cleaning: CleaningPolicy = cleaning_policy(options.policy)
         self._asked = sorted(set(options.score_at))
+        self._highest = HighestShare(options.hold_least_users)
         self._outputs = ContentHash()
         self._profiles = ContentHash()
         self._rows_seen: set[bytes] = set()
@@ -239,6 +242,7 @@ class OfflineRun:
         counts.churned += facts.churned
         counts.returned += facts.returned
         counts.erased += facts.erased
+        self._highest.saw(step.seen)
         for output in step.outputs:
             self._emit(output)
         for example in step.examples:
@@ -327,6 +331,7 @@ class OfflineRun:
                 "erased": counts.erased,
                 "pending": pending,
             },
+            "highest_share_of_changes": _figures(self._highest.highest),
             "watermark": _instant(watermark),
             "event_time": {"from": _instant(counts.first), "to": _instant(counts.last)},
             "hashes": {
@@ -337,6 +342,18 @@ class OfflineRun:
         }
         self._sink.document(names.SUMMARY, summary)
         return summary
+
+
+def _figures(highest: Trip | None) -> dict[str, Any] | None:
+    """The minute that came nearest to having its outputs held, had all of it been one partition."""
+    if highest is None:
+        return None
+    return {
+        "minute": format_instant(highest.minute_ms),
+        "users": highest.users,
+        "changed": highest.changed,
+        "share": round(highest.share, 6),
+    }
 
 
 def _instant(ms: int) -> str | None:

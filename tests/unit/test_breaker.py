@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streams.core.breaker import Breaker
+from streams.core.breaker import Breaker, HighestShare
 from streams.core.ports import Seen
 
 MINUTE = 60_000
@@ -72,3 +72,18 @@ def test_what_was_discarded_trips_again_if_it_goes_on() -> None:
     assert breaker.saw(moved(3, 4)) is not None
     breaker.reset()
     assert breaker.saw(moved(3, 4)) is not None
+
+
+def test_the_highest_share_is_that_of_the_worst_moment_of_any_minute() -> None:
+    log = HighestShare(4)
+    log.saw(moved(3, 2, still=3))
+    log.saw(moved(4, 3, still=2))
+    log.saw(moved(5, 1, still=9))
+    assert log.highest is not None
+    assert (log.highest.minute_ms, log.highest.users, log.highest.changed) == (4 * MINUTE, 4, 3)
+
+
+def test_a_log_without_users_enough_has_no_highest_share() -> None:
+    log = HighestShare(4)
+    log.saw(moved(3, 3))
+    assert log.highest is None
