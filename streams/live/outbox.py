@@ -25,8 +25,8 @@ BATCH_BYTES: Final = 256 * 1024
 MOST_RECORD_BYTES: Final = 900_000
 """Above it a broker with default limits may refuse a record (1 MiB with keys and headers)."""
 
-LOOK_AGAIN_S: Final = 0.05
-"""How soon a wait that may have run out is looked at again."""
+LOOK_AGAIN_S: Final = 0.5
+"""How often a wait is held against the time that it may take."""
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -146,9 +146,10 @@ class Producer:
         """Wait for all of them; raises what the first one raised, or TimeoutError."""
         pending: Collection[asyncio.Future[Any]] = futures
         while pending:
-            left_s = self._left_s(began)
             done, pending = await asyncio.wait(
-                pending, timeout=max(LOOK_AGAIN_S, left_s), return_when=asyncio.FIRST_EXCEPTION
+                pending,
+                timeout=min(LOOK_AGAIN_S, max(0.01, self._left_s(began))),
+                return_when=asyncio.FIRST_EXCEPTION,
             )
             for future in done:
                 future.result()

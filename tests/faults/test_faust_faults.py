@@ -138,7 +138,7 @@ async def test_18_there_are_no_standbys() -> None:
 
 
 @looped
-async def test_596_nothing_flows_before_the_positions_are_set() -> None:
+async def test_faust_596_nothing_flows_before_the_positions_are_set() -> None:
     """Stock recovery resumes partitions first and clears what was read meanwhile."""
     happened: list[str] = []
 
@@ -172,7 +172,7 @@ async def test_596_nothing_flows_before_the_positions_are_set() -> None:
 
 
 @looped
-async def test_596_records_fetched_before_positions_moved_are_never_delivered() -> None:
+async def test_faust_596_records_fetched_before_positions_moved_are_never_delivered() -> None:
     app = app_with()
     consumer = app.input_consumer
     delivered: list[Any] = []
@@ -291,7 +291,7 @@ async def test_26_what_does_not_fit_one_batch_goes_into_the_next() -> None:
 
 
 @looped
-async def test_8_and_176_a_restore_that_stalls_ends_instead_of_waiting_for_ever() -> None:
+async def test_8_faust_176_and_651_a_restore_that_stalls_ends_instead_of_waiting_for_ever() -> None:
     class Silent:
         async def __aenter__(self) -> Any:
             return self

@@ -21,7 +21,7 @@ def fleet(broker: RunningBroker, tmp_path: Path) -> Iterator[Fleet]:
         yield fleet
 
 
-def test_596_and_17_no_record_is_skipped_after_a_restart_that_needs_no_session_timeout(fleet: Fleet) -> None:
+def test_faust_596_and_17_no_record_is_skipped_after_a_restart_that_needs_no_session_timeout(fleet: Fleet) -> None:
     """Stock Faust skips 3 to 72 events per partition at every restart, then its commits stick.
 
     Every start waits 30 s at most for records, well below the session timeout: the worker before it left the group.

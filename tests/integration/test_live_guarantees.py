@@ -27,7 +27,8 @@ def assert_exact(outcome: Found) -> None:
     assert set(outcome.outputs) == outcome.published
 
 
-def test_killed_with_and_without_its_disk_a_worker_counts_every_event_once(fleet: Fleet) -> None:
+def test_faust_517_killed_with_and_without_its_disk_a_worker_counts_every_event_once(fleet: Fleet) -> None:
+    """A kill repeats outputs, with transactions or without; here a repeat has the same id, and nothing counts twice."""
     publishing = threading.Thread(target=publish, args=(fleet.settings, 0, EVENTS), kwargs={"rate": 4_000.0})
     publishing.start()
     for wiped in (False, True, False):
@@ -45,7 +46,7 @@ def test_killed_with_and_without_its_disk_a_worker_counts_every_event_once(fleet
     assert outcome.portraits == outcome.wanted
 
 
-def test_workers_that_come_and_go_count_every_event_once(fleet: Fleet) -> None:
+def test_faust_502_workers_that_come_and_go_count_every_event_once(fleet: Fleet) -> None:
     """FAUST.md 11, 27 (#502): a rebalance redelivers; revoked batches are dropped without hanging the group."""
     publishing = threading.Thread(target=publish, args=(fleet.settings, 0, EVENTS), kwargs={"rate": 3_000.0})
     publishing.start()

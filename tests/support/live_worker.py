@@ -1,18 +1,23 @@
 """A worker in a process of its own, to be killed and frozen: ``python -m tests.support.live_worker``.
 
-Settings come from the environment, as for ``ebbtide worker``. ``COUNTING=1`` puts in the counting engine.
+Settings come from the environment, as for ``ebbtide worker``. ``COUNTING=1`` puts in the counting engine;
+``LIVE_HTTP`` is the port of ``/healthz`` and ``/readyz``.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
+
+from prometheus_client import CollectorRegistry
 
 from streams.live.exits import Exits
 from streams.live.seams import Clock, PendingProfiles
 from streams.live.serve import log_to_stderr
 from streams.live.worker import Worker, stop_on_signals
+from streams.metrics.exposition import Exposition
 from streams.policies.reader import read_policy
 from streams.settings import load_settings
 from tests.support.counting_engine import CountingEngine
@@ -38,7 +43,16 @@ async def main() -> int:
     )
     quiet.away = lambda: worker.reach.away
     stop_on_signals(worker.stop)
-    return await worker.run()
+    served: Exposition | contextlib.nullcontext[None] = contextlib.nullcontext()
+    if port := os.environ.get("LIVE_HTTP"):
+        served = Exposition(
+            CollectorRegistry(),
+            lambda: next(iter(worker.not_alive()), None),
+            lambda: next(iter(worker.not_ready()), None),
+            port=int(port),
+        )
+    with served:
+        return await worker.run()
 
 
 if __name__ == "__main__":
