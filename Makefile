@@ -11,7 +11,7 @@ TESTS  ?= tests
 # Two a core: many tests wait for brokers, sessions and processes.
 PROCESSES ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 
-.PHONY: help setup demo test long chaos fuzz lint format docs kafka lock
+.PHONY: help setup demo test long chaos fuzz neighbours lint format docs kafka lock
 
 help: ## what there is to make
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,10 @@ fuzz: setup ## a million inputs against everything that reads bytes; nothing may
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-fuzz.lock
 	@$(BIN)/python -m tests.fuzz.run --inputs $(INPUTS) --seed $(SEED)
+
+USERS ?= 1000000
+neighbours: setup ## bursts, large records, a slow Kafka, a hot user, a wrong clock, a million strangers (USERS=1000000)
+	@$(BIN)/python -m tests.neighbours --users $(USERS)
 
 lint: setup ## ruff, mypy --strict and the import arrows
 	$(BIN)/ruff check .

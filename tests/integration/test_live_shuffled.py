@@ -11,21 +11,19 @@ from typing import Any
 
 import pytest
 
-from streams.core.engine import PartitionEngine
 from streams.core.events import DAY_MS, MINUTE_MS
 from streams.demo.shop import Arrival, Shop
-from streams.live.fence import RESERVED, ChangelogRecord, Restore, writer_of
 from streams.policies.reader import read_policy
 from streams.replay.offline import OfflineRun, RunOptions
 from streams.replay.publisher import publish
 from streams.replay.records import RawRecord
 from streams.replay.result_folder import ResultFolder
 from streams.replay.sources import FileSource
-from streams.settings import Settings
-from streams.topics import CHANGELOG, MODEL_CUTS, TRAINING_EXAMPLES
+from streams.topics import MODEL_CUTS, TRAINING_EXAMPLES
 from tests.support.brokers import RunningBroker
 from tests.support.fleets import Fleet, fleet_of
 from tests.support.live_runs import read_topic
+from tests.support.live_settled import live_settled
 
 HORIZON_DAYS = 7
 DISPLACED_MS = 9 * MINUTE_MS
@@ -80,24 +78,6 @@ def offline(arrivals: list[Arrival], until: int, out: Path) -> Truth:
     )
 
 
-def live_settled(settings: Settings, until: int) -> dict[str, bytes]:
-    """Every stored profile, settled to the end as its owner would when it next touched it."""
-    stored: dict[str, bytes] = {}
-    changelog = read_topic(settings, CHANGELOG)
-    for partition in range(settings.partitions):
-        entries = [
-            ChangelogRecord(record.offset, record.key, record.value, writer_of(record.headers))
-            for record in changelog
-            if record.partition == partition
-        ]
-        for key, value in Restore().counted(entries):
-            if not key.startswith(RESERVED) and value is not None:
-                stored[key.decode()] = value
-    engine = PartitionEngine(read_policy(None), stored, horizon_days=HORIZON_DAYS, mode="replay")
-    engine.watermark = until + 1
-    return {user_id: engine.settled(user_id) or b"" for user_id in stored}
-
-
 @pytest.fixture
 def fleet(broker: RunningBroker, tmp_path: Path) -> Iterator[Fleet]:
     settings = broker.settings(
@@ -126,6 +106,6 @@ def test_a_log_shuffled_within_the_grace_gives_the_same_settled_profiles_labels_
     labels = {body["id"]: label_of(body) for body in examples if body["type"] == "example"}
     assert len(labels) > 100
     assert labels == truth.labels
-    assert live_settled(fleet.settings, until) == truth.settled
+    assert live_settled(fleet.settings, until, horizon_days=HORIZON_DAYS) == truth.settled
     final = json.loads(read_topic(fleet.settings, MODEL_CUTS)[-1].value)
     assert (final["final"], final["version"]) == (True, truth.version)

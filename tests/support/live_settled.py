@@ -1,0 +1,28 @@
+"""What live workers left behind as settled profiles, read from the changelog by the fence rule."""
+
+from __future__ import annotations
+
+from streams.core.engine import PartitionEngine
+from streams.live.fence import RESERVED, ChangelogRecord, Restore, writer_of
+from streams.policies.reader import read_policy
+from streams.settings import Settings
+from streams.topics import CHANGELOG
+from tests.support.live_runs import read_topic
+
+
+def live_settled(settings: Settings, until: int, *, horizon_days: int) -> dict[str, bytes]:
+    """Every stored profile, settled to the end as its owner would when it next touched it."""
+    stored: dict[str, bytes] = {}
+    changelog = read_topic(settings, CHANGELOG)
+    for partition in range(settings.partitions):
+        entries = [
+            ChangelogRecord(record.offset, record.key, record.value, writer_of(record.headers))
+            for record in changelog
+            if record.partition == partition
+        ]
+        for key, value in Restore().counted(entries):
+            if not key.startswith(RESERVED) and value is not None:
+                stored[key.decode()] = value
+    engine = PartitionEngine(read_policy(None), stored, horizon_days=horizon_days, mode="replay")
+    engine.watermark = until + 1
+    return {user_id: engine.settled(user_id) or b"" for user_id in stored}
