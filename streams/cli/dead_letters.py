@@ -17,6 +17,9 @@ from streams.cli.letter_texts import each_json, group_json, show_letter, show_pl
 from streams.cli.terminal import examples, note, progress, say, settings_here
 
 if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+
     from streams.replay.letters import DeadLetter, Wanted
     from streams.replay.mending import Mending
     from streams.replay.redrive_desk import StoredLetters
@@ -225,16 +228,35 @@ def _carry_out(
     with KafkaDesk(settings) as desk, Redrive(desk, uuid.uuid4().hex, _lease_ms(settings), on_wait=waits) as run:
         choice = Choice(wanted, run.ledger, frozenset(offered), upto=planned.upto)
         with progress("records") as bar:
-            task = bar.add_task("drop" if mending is None else "redrive", total=count)
-            return carry_out(
-                run,
-                StoredLetters(settings).read(),
-                choice,
-                mending,
-                anyway=anyway,
-                rate=rate,
-                on_progress=lambda done: bar.advance(task, done),
-            )
+            shown = Progress(bar, bar.add_task("drop" if mending is None else "redrive", total=count), count)
+            try:
+                letters = StoredLetters(settings).read()
+                return carry_out(run, letters, choice, mending, anyway=anyway, rate=rate, on_progress=shown.advance)
+            except KeyboardInterrupt:
+                note(f"{shown.done:,} of {count:,} letters are done; the same command goes on from there.")
+                raise
+
+
+class Progress:
+    """What is told while it runs: a bar on a terminal, a line now and then elsewhere."""
+
+    LINE_EVERY_S = 10.0
+
+    def __init__(self, bar: Bar, task: TaskID, count: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._bar = bar
+        self._task = task
+        self._count = count
+        self._clock = clock
+        self._line_at = clock() + self.LINE_EVERY_S
+        self.done = 0
+
+    def advance(self, letters: int) -> None:
+        """So many more are done."""
+        self.done += letters
+        self._bar.advance(self._task, letters)
+        if self._bar.disable and self._clock() >= self._line_at:
+            self._line_at = self._clock() + self.LINE_EVERY_S
+            note(f"{self.done:,} of {self._count:,} letters are done.")
 
 
 def _mending(settings: Settings, assignments: list[str]) -> Mending:
