@@ -133,6 +133,7 @@ class DemoRun:
             policy=self._subject.policy,
             horizon_days=self._subject.horizon_days,
             embedded_trainer=True,
+            dead_letter_limit_share=1.0,  # a log is shown as it is, whatever its producers did
             http_port=free_port(),
         )
 
