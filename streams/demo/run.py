@@ -235,6 +235,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "STATE_DIR": settings.state_dir,
         "HORIZON_DAYS": settings.horizon_days,
         "EMBEDDED_TRAINER": str(settings.embedded_trainer).lower(),
+        "DEAD_LETTER_LIMIT_SHARE": settings.dead_letter_limit_share,
         "HTTP_PORT": settings.http_port,
     }
     if settings.policy is not None:
