@@ -13,8 +13,6 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from math import inf
 from typing import Final
 
-import msgspec
-
 from streams.core.alignment import UNKNOWN
 from streams.core.events import INPUT_TOPICS, MINUTE_MS
 from streams.core.letter_limit import LetterLimit, Refused
@@ -23,15 +21,15 @@ from streams.dead_letters import PARKED_AFTER, attempts, letter_limit
 from streams.live.changelog import breathe
 from streams.live.effects import Effects, EffectsInOrder
 from streams.live.exits import Exits
-from streams.live.fence import LETTERS_KEY, PARTITION_KEY
+from streams.live.fence import LETTERS_KEY
 from streams.live.inputs import Letter, PartitionInputs, Slice
 from streams.live.log_clock import LogClock
 from streams.live.marking import Marks
 from streams.live.observer import Observer
 from streams.live.output_gate import OpenGate, OutputGate
-from streams.live.partition_record import InputPosition, PartitionRecord, encode_record
-from streams.live.portraits import PortraitThrottle
+from streams.live.partition_record import InputPosition, PartitionRecord
 from streams.live.seams import Clock, Engine, Models, PendingProfiles, steady_s
+from streams.live.step_effects import StepEffects
 from streams.settings import Settings
 
 CHUNK: Final = 500
@@ -82,13 +80,7 @@ class PartitionOwner:
         self._clock = clock
         self._engine = engine
         self._profiles = profiles
-        self._effects = effects
         self._models = models
-        self._positions = positions
-        self._begun = record
-        self._published = record.published
-        self._writer = writer
-        self._changelog_end = changelog_end
         self._look_drained = look_drained
         self._observer = observer
         self._exits = exits
@@ -102,17 +94,31 @@ class PartitionOwner:
         """Counts steps that move no offset, so that long work is no stall."""
         self._gate: OutputGate | OpenGate = gate or OpenGate()
         self._marks = Marks(effects, engine, clock)
+        self._steps = StepEffects(
+            partition,
+            engine,
+            profiles,
+            inputs,
+            models,
+            effects,
+            self._gate,
+            record,
+            positions,
+            writer=writer,
+            changelog_end=changelog_end,
+            waits_for=self._wait_for,
+            observer=observer,
+            now_ms=now_ms,
+        )
         self._log = (
             LogClock(self, engine, models, round(settings.grace_minutes * MINUTE_MS), clock.until_ms)
             if clock.by_log
             else None
         )
-        self._portraits: PortraitThrottle = PortraitThrottle()
         self._woken = asyncio.Event()
         self.releasing = asyncio.Event()
         self._drained_since: float | None = None
         self._silence_at = 0.0
-        self._touched_at: float = steady_s()
         self.progressed_at: float = steady_s()
 
     # -- from outside ------------------------------------------------------------------------------------------------
@@ -128,7 +134,7 @@ class PartitionOwner:
 
     def republish(self, users: list[str]) -> None:
         """Users whose portrait a former owner may not have published."""
-        self._portraits.changed(users, steady_s(), self._changelog_end() + 1)
+        self._steps.republish(users)
 
     async def run(self) -> None:
         """Work until released. Never raises: what cannot be trusted ends the process."""
@@ -151,13 +157,11 @@ class PartitionOwner:
 
     def reached(self) -> PartitionRecord:
         """Where another owner of the same state goes on."""
-        return self._record()
+        return self._steps.record()
 
     async def flush_portraits(self) -> None:
         """Publish what the throttle holds back: the worker stops, or the run ends."""
-        users = self._portraits.flush(steady_s())
-        if users:
-            await self._take_effect(Effects(portraits=self.portraits_of(users)), {})
+        await self._steps.flush_portraits()
 
     def where(self) -> str:
         """Topics, partition and next offsets, for messages."""
@@ -223,7 +227,7 @@ class PartitionOwner:
         for at in range(0, len(taken.events), CHUNK):
             chunk = taken.events[at : at + CHUNK]
             step = self._engine.process(chunk, self._models.scorer, head_bound=taken.head_bound)
-            self._gather(step, effects, portraits)
+            self._steps.gather(step, effects, portraits)
             for event, why in step.rejected:
                 where = why.position._replace(topic=self.inputs.buffers[event.kind].topic)
                 why = Rejection(why.reason, why.message, where)  # the engine knows no prefix
@@ -235,7 +239,7 @@ class PartitionOwner:
             self._observer.rejected(INPUT_TOPICS[letter.kind], letter.rejection.reason)
             if times := attempts(letter.record.headers):
                 self._observer.redrive_failed(parked=times >= PARKED_AFTER)
-        await self._take_effect(effects, portraits)
+        await self._steps.take(effects, portraits)
         for name, buffer, read in zip(INPUT_TOPICS, self.inputs.buffers, taken.read_by_input, strict=True):
             buffer.ack_applied(buffer.next)
             self._observer.read(name, read)
@@ -268,9 +272,7 @@ class PartitionOwner:
         elif await self._pass_silence():
             return True
         await self.mark()
-        if len(self._portraits) or steady_s() - self._touched_at > TOUCH_EVERY_S:
-            return await self._publish_due()
-        return False
+        return await self._steps.publish_due(touch=steady_s() - self._steps.touched_at > TOUCH_EVERY_S)
 
     async def _pass_silence(self) -> bool:
         """W + (now - Kafka timestamp of the newest record), while all inputs are drained."""
@@ -279,7 +281,7 @@ class PartitionOwner:
         if not self.drained or engine.watermark == UNKNOWN or now - self._silence_at < SILENCE_EVERY_S:
             return False
         self._silence_at = now
-        published = max(self._published, self.inputs.published)
+        published = self._steps.published_ms
         if published == UNKNOWN:
             return False
         # Nothing waits anywhere any more: what held W back is in, and no later event need come for it to move.
@@ -305,71 +307,18 @@ class PartitionOwner:
     async def took(self, step: Step, *, force: bool = False) -> bool:
         """Make a step of silence take effect; whether it left any."""
         effects, portraits = Effects(), dict[str, None]()
-        self._gather(step, effects, portraits)
+        self._steps.gather(step, effects, portraits)
         if not (force or step.changed or step.outputs or step.examples):
             return False
-        await self._take_effect(effects, portraits)
+        await self._steps.take(effects, portraits)
         return True
-
-    async def _publish_due(self) -> bool:
-        users = self._portraits.due(steady_s())
-        if not users and steady_s() - self._touched_at <= TOUCH_EVERY_S:
-            return False
-        await self._take_effect(Effects(portraits=self.portraits_of(users)), {})
-        return True
-
-    def _gather(self, step: Step, effects: Effects, portraits: dict[str, None]) -> None:
-        effects.outputs += step.outputs
-        effects.examples += step.examples
-        portraits.update(step.portraits)
-        self._gate.watch(step.seen, self._portraits_from())
-        pending = self._profiles.pending
-        for user_id in step.changed:
-            pending[user_id.encode()] = self._engine.encoded(user_id, self._writer)
-        self._observer.facts(step.facts)
-
-    async def _take_effect(self, effects: Effects, portraits: dict[str, None]) -> None:
-        """Steps 2 to 4 of the order of effects."""
-        now = steady_s()
-        self._portraits.changed(portraits, now, self._changelog_end() + 1)
-        effects.portraits += self.portraits_of(self._portraits.due(now))
-        self.waiting_for = "Kafka's acks of outputs"
-        self._gate.appended(await self._effects.publish(effects, hold=self._gate.holds))
-        changed = self._profiles.pending.items()
-        self.waiting_for = "Kafka's acks of the changelog"
-        await self._effects.persist([*self._gate.writes(), *changed, (PARTITION_KEY, encode_record(self._record()))])
-        self._profiles.pending.clear()
-        self._touched_at = steady_s()
-        engine = self._engine
-        self._observer.partition(
-            self.partition, engine.watermark, engine.newest, self.inputs.waiting, engine.stages, self._now_ms()
-        )
-        if engine.newest != UNKNOWN:
-            cut, _ = self._models.scorer.cut_at(engine.newest)
-            self._observer.serving(cut.version, cut.day_ms)
 
     def portraits_of(self, users: Sequence[str]) -> list[tuple[str, Output | None]]:
         """Portraits as of now; None for who is forgotten."""
-        return [(user_id, self._engine.portrait(user_id)) for user_id in users]
+        return self._steps.portraits_of(users)
 
-    def _portraits_from(self) -> int:
-        oldest = self._portraits.oldest_offset
-        return self._changelog_end() + 1 if oldest is None else oldest
-
-    def _record(self) -> PartitionRecord:
-        self._published = max(self._published, self.inputs.published)
-        return msgspec.structs.replace(
-            self._begun,
-            watermark=self._engine.watermark,
-            newest=self._engine.newest,
-            clock=self._engine.clock,
-            published=self._published,
-            portraits_from=self._portraits_from(),
-            inputs=tuple(
-                InputPosition(topic_id=position.topic_id, epoch=position.epoch, next=buffer.next, newest=buffer.reached)
-                for position, buffer in zip(self._positions, self.inputs.buffers, strict=True)
-            ),
-        )
+    def _wait_for(self, what: str) -> None:
+        self.waiting_for = what
 
     async def mark(self, *, force: bool = False) -> None:
         """Tell the trainer W: when it moved or the inputs drained, but not at every slice."""

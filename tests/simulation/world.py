@@ -308,7 +308,7 @@ class World:
 
     def _clock_stands(self, owner: Any) -> bool:
         """Whether the silence clock has come as far as the wall clock lets it."""
-        engine, published = owner._engine, max(owner._published, owner.inputs.published)
+        engine, published = owner._engine, owner._steps.published_ms
         return bool(engine.watermark < 0 or engine.clock >= engine.watermark + self.wall_ms() - published)
 
     def _standing(self) -> str:
