@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 
 from faust.types import TP
 
@@ -32,11 +34,12 @@ async def recorded_partitions(settings: Settings) -> int:
         A record cannot be read.
     """
     changelog = topic_name(CHANGELOG, settings)
-    for partition in range(settings.partitions):
-        tp = (changelog, partition)
-        raw = await newest_of_key(settings, tp, PARTITION_KEY, stall_s=settings.restore_timeout_s)
-        if raw is not None and (named := decode_record(raw).partitions):
-            return named
+    records = newest_of_key(settings, changelog, PARTITION_KEY, stall_s=settings.restore_timeout_s)
+    async with aclosing(records):
+        async for partition, raw in records:
+            where = f"The partition record in {changelog}, partition {partition}"
+            if named := decode_record(raw, where).partitions:
+                return named
     return 0
 
 
@@ -56,7 +59,7 @@ class Judging:
     cluster_id
         Kafka's id of the cluster; empty where it is not known.
     recorded_partitions
-        Partition count that any record in the changelog names, 0 for none; asked where a partition has no record.
+        Partition count that any record in the changelog names, 0 for none; asked once, where a partition has no record.
     judge
         Decides; the simulation puts its own.
     """
@@ -74,6 +77,8 @@ class Judging:
         self._stores = stores
         self._cluster_id = cluster_id
         self._recorded_partitions = recorded_partitions
+        self._named: int | None = None
+        self._asking = asyncio.Lock()
         self._judge = judge
         self._names = tuple(topic_name(name, settings) for name in INPUT_TOPICS)
 
@@ -108,12 +113,18 @@ class Judging:
                 InputNow(tp.topic, topic_id, oldest[tp], ends[tp], committed[tp])
                 for tp, topic_id in zip(tps, topic_ids, strict=True)
             ),
-            others_partitions=await self._recorded_partitions() if record.blank else 0,
+            others_partitions=await self._named_by_others() if record.blank else 0,
         )
         going_on = self._judge(record, now, record.blank and taken.has_profiles)
         self._refuse_outlived(record, partition, now.changelog)
         starts = [start_offset(known, one) for known, one in zip(going_on.inputs, now.inputs, strict=True)]
         return going_on, dict(zip(tps, starts, strict=True))
+
+    async def _named_by_others(self) -> int:
+        async with self._asking:
+            if self._named is None:
+                self._named = await self._recorded_partitions()
+        return self._named
 
     def _refuse_outlived(self, record: PartitionRecord, partition: int, changelog: str) -> None:
         """A copy may hold the state that a changelog created anew does not."""

@@ -7,7 +7,7 @@ high watermark in the answer to a fetch is right everywhere.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -28,33 +28,46 @@ async def log_end(settings: Settings, tp: tuple[str, int], *, stall_s: float) ->
         No fetch was answered for ``stall_s`` seconds.
     """
     where = TopicPartition(*tp)
-    async with _assigned(settings, where) as consumer:
+    async with _reading(settings, where.topic) as consumer:
+        consumer.assign([where])
         return await _end(consumer, where, stall_s)
 
 
-async def newest_of_key(settings: Settings, tp: tuple[str, int], key: bytes, *, stall_s: float) -> bytes | None:
-    """Value of the newest record of a key, found from the log's end backwards; None where there is none.
+async def newest_of_key(
+    settings: Settings, topic: str, key: bytes, *, stall_s: float
+) -> AsyncGenerator[tuple[int, bytes], None]:
+    """Of every partition that has a record of a key: the partition and the newest one's value, found from the end.
 
     Raises
     ------
     BrokerError
         No fetch was answered for ``stall_s`` seconds.
     """
-    where = TopicPartition(*tp)
-    async with _assigned(settings, where) as consumer:
-        oldest = int((await consumer.beginning_offsets([where]))[where])
-        last, span = await _end(consumer, where, stall_s), 500
-        while last > oldest:
-            first = max(oldest, last - span)
-            found = await _newest_between(consumer, where, key, first, last, stall_s)
-            if found is not None:
-                return found
-            last, span = first, span * 4
-        return None
+    async with _reading(settings, topic) as consumer:
+        for partition in range(settings.partitions):
+            tp = TopicPartition(topic, partition)
+            consumer.assign([tp])
+            if (found := await _newest(consumer, tp, key, stall_s)) is not None:
+                yield partition, found
+
+
+async def _newest(consumer: AIOKafkaConsumer, tp: TopicPartition, key: bytes, stall_s: float) -> bytes | None:
+    oldest = int((await consumer.beginning_offsets([tp]))[tp])
+    last, span = await _end(consumer, tp, stall_s), 500
+    while last > oldest:
+        first = max(oldest, last - span)
+        found = await _newest_between(consumer, tp, key, first, last, stall_s)
+        if found is not None:
+            return found
+        last, span = first, span * 4
+    return None
 
 
 async def _end(consumer: AIOKafkaConsumer, tp: TopicPartition, stall_s: float) -> int:
+    """The end of a partition that is assigned: aiokafka learns of a topic by assigning it, and waits for ever else."""
     asked = int((await consumer.end_offsets([tp]))[tp])
+    if asked == 0:  # nothing was ever there, whichever broker says so
+        return 0
     consumer.seek(tp, asked)
     until = time.monotonic() + stall_s
     while (found := consumer.highwater(tp)) is None:
@@ -90,14 +103,13 @@ def _silent(tp: TopicPartition, offset: int, stall_s: float) -> BrokerError:
 
 
 @asynccontextmanager
-async def _assigned(settings: Settings, tp: TopicPartition) -> AsyncIterator[AIOKafkaConsumer]:
+async def _reading(settings: Settings, topic: str) -> AsyncIterator[AIOKafkaConsumer]:
     consumer = new_consumer(settings)
     try:
         await consumer.start()
-        consumer.assign([tp])
         yield consumer
     except KafkaError as error:
-        refused = refusal(error, settings, "Read", f"topic {tp.topic}")
-        raise refused or BrokerError(f"{tp.topic} cannot be read: {error!r}.") from error
+        refused = refusal(error, settings, "Read", f"topic {topic}")
+        raise refused or BrokerError(f"{topic} cannot be read: {error!r}.") from error
     finally:
         await consumer.stop()

@@ -146,6 +146,7 @@ async def _inputs_now(
     consumer = new_consumer(settings, group=settings.group_id)
     try:
         await consumer.start()
+        consumer.assign(tps)
         oldest, ends = await consumer.beginning_offsets(tps), await consumer.end_offsets(tps)
         committed = {tp: await consumer.committed(tp) for tp in tps}
     except KafkaError as error:

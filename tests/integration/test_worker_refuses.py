@@ -104,13 +104,16 @@ def test_the_end_of_a_log_is_what_a_fetch_says(broker: RunningBroker) -> None:
 
 
 def test_the_newest_record_of_a_key_is_found_from_the_end(broker: RunningBroker) -> None:
-    settings = broker.settings(partitions=1)
+    settings = broker.settings(partitions=2)
     installation = Installation(settings, events=0)
     installation.applied(1)
     installation.applied(2)
-    raw = asyncio.run(newest_of_key(settings, (topic_name(CHANGELOG, settings), 0), PARTITION_KEY, stall_s=60.0))
-    assert raw is not None
-    assert decode_record(raw).inputs[0].next == 2
+
+    async def newest() -> list[tuple[int, int]]:
+        found = newest_of_key(settings, topic_name(CHANGELOG, settings), PARTITION_KEY, stall_s=60.0)
+        return [(partition, decode_record(raw).inputs[0].next) async for partition, raw in found]
+
+    assert asyncio.run(newest()) == [(0, 2), (1, 2)]
 
 
 def test_the_partition_count_of_a_state_is_found_in_any_partition(broker: RunningBroker) -> None:
