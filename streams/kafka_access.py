@@ -6,6 +6,7 @@ Pure but for reading the files that the settings name. The clients are made in :
 
 from __future__ import annotations
 
+import re
 import ssl
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +16,7 @@ from streams.core.errors import AccessError, SettingsError
 from streams.secret_files import secret
 from streams.settings import Settings
 
+_TOPIC: Final = re.compile(r"[A-Za-z0-9._-]+")
 _DENIED: Final = (
     "TopicAuthorizationFailedError",
     "GroupAuthorizationFailedError",
@@ -159,7 +161,7 @@ def refusal(error: BaseException, settings: Settings, operation: str, resource: 
     while seen is not None:
         name = type(seen).__name__
         if name in _DENIED:
-            return denied(settings, operation, resource)
+            return denied(settings, operation, _denied_resource(seen, settings) or resource)
         if name in _NOT_WHO_WE_SAY:
             return not_accepted(settings)
         if name in _OTHER_MECHANISM:
@@ -170,6 +172,17 @@ def refusal(error: BaseException, settings: Settings, operation: str, resource: 
             )
         seen = seen.__cause__ or seen.__context__
     return None
+
+
+def _denied_resource(error: BaseException, settings: Settings) -> str | None:
+    """What the broker named."""
+    if type(error).__name__ == "GroupAuthorizationFailedError":
+        return f"group {settings.group_id}"
+    named = error.args[0] if error.args else None
+    if isinstance(named, set | frozenset | list | tuple) and named:
+        named = sorted(map(str, named))[0]
+    is_topic = type(error).__name__ == "TopicAuthorizationFailedError" and isinstance(named, str)
+    return f"topic {named}" if is_topic and _TOPIC.fullmatch(str(named)) else None
 
 
 def not_accepted(settings: Settings) -> AccessError:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -18,8 +19,9 @@ from typing import Final, TypeVar
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
-from streams.core.errors import BrokerError
+from streams.core.errors import AccessError, BrokerError
 from streams.live.connections import new_client
+from streams.reaching import why_unreachable
 from streams.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -34,6 +36,8 @@ DOUBT_S: Final = 2.0
 UNANSWERED: Final = 2
 """Probes in a row without an answer that make an outage."""
 TELL_EVERY_S: Final = 60.0
+LOOK_EVERY_S: Final = 10.0
+"""Between two looks at why nobody answers; what turns us away twice in a row is no outage."""
 RETRY_EVERY_S: Final = 0.5
 REMEMBERED: Final = 100
 """Outages remembered, for silence."""
@@ -193,19 +197,36 @@ class Probe:
         Told the answers.
     tell
         Called after each: (reachable, seconds away).
+    look
+        Asks a broker that does not let us in for the reason; it may block for some seconds.
     """
 
     def __init__(
-        self, settings: Settings, topic: str, reach: Reach, tell: Callable[[bool, float], None] = lambda there, s: None
+        self,
+        settings: Settings,
+        topic: str,
+        reach: Reach,
+        tell: Callable[[bool, float], None] = lambda there, s: None,
+        *,
+        look: Callable[[Settings], BrokerError | None] = why_unreachable,
     ) -> None:
         self._settings = settings
         self._topic = topic
         self._reach = reach
         self._tell = tell
+        self._look = look
+        self._looked_at = -math.inf
+        self._turned_away = False
         self._client: AIOKafkaClient | None = None
 
     async def run(self) -> None:
-        """Ask for ever."""
+        """Ask for ever.
+
+        Raises
+        ------
+        AccessError
+            A broker is there and does not let us in, twice in a row: a password or certificate was changed meanwhile.
+        """
         try:
             while True:
                 if await self._answers():
@@ -213,6 +234,7 @@ class Probe:
                 else:
                     await self._hang_up()
                     self._reach.unanswered()
+                    await self._refuse_if_turned_away()
                 self._tell(not self._reach.away, self._reach.away_s)
                 await asyncio.sleep(PROBE_EVERY_S)
         finally:
@@ -229,6 +251,15 @@ class Probe:
         except (KafkaError, OSError, TimeoutError) as error:
             log.debug("No broker answered: %r", error)
             return False
+
+    async def _refuse_if_turned_away(self) -> None:
+        if not self._reach.away or self._reach.now() - self._looked_at < LOOK_EVERY_S:
+            return
+        found = await asyncio.to_thread(self._look, self._settings)
+        self._looked_at = self._reach.now()
+        if isinstance(found, AccessError) and self._turned_away:
+            raise found
+        self._turned_away = isinstance(found, AccessError)
 
     async def _hang_up(self) -> None:
         client, self._client = self._client, None

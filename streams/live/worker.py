@@ -17,6 +17,7 @@ from streams.core.engine import PartitionEngine
 from streams.core.errors import BrokerError
 from streams.core.events import INPUT_TOPICS, MINUTE_MS
 from streams.core.policy import Policy
+from streams.kafka_access import refusal
 from streams.live.app import EbbtideApp, create_app
 from streams.live.exits import FROZEN_S, Exits, Watchdog, cut_short
 from streams.live.hold_feed import HoldFeed
@@ -222,7 +223,10 @@ class Worker:
             if starting.done() and not starting.cancelled() and (failed := starting.exception()) is not None:
                 raise BrokerError(f"The worker could not join its group: {failed!r}.") from failed
             if (crashed := self.app.crashed_service()) is not None:
-                self.exits.end(crashed[1], f"in {crashed[0]}")
+                self.exits.end(
+                    refusal(crashed[1], self.settings, "Read", f"topics {' '.join(INPUT_TOPICS)}") or crashed[1],
+                    f"in {crashed[0]}",
+                )
             if (stalled := stalls.look()) is not None:
                 self.exits.end(stalled, "stalled")
             if self._clock.until_ms is not None and self.ownership.ended and self._final_cut_there():

@@ -1,4 +1,4 @@
-"""``ebbtide worker --clock log --trainer`` with a bug: it stumbles over users whose id ends in "-stumble", and quotes them.
+"""``ebbtide worker --clock log --trainer`` with a bug: it stumbles over users whose id ends in "-stumble".
 
 ``python -m tests.support.stumbling_worker``; settings come from the environment.
 """

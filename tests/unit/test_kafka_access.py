@@ -148,6 +148,20 @@ def test_a_refusal_is_found_behind_the_error_that_it_caused() -> None:
     assert "does not accept the user 'worker' with the password given (scram-sha-512)" in str(found)
 
 
+@pytest.mark.parametrize(
+    ("kind", "named", "resource"),
+    [
+        ("TopicAuthorizationFailedError", "shop.clicks", "topic shop.clicks"),
+        ("TopicAuthorizationFailedError", {"shop.clicks", "shop.searches"}, "topic shop.clicks"),
+        ("TopicAuthorizationFailedError", "no name of a topic", "topic as-we-know-it"),
+        ("GroupAuthorizationFailedError", "whatever", "group ebbtide"),
+    ],
+)
+def test_what_the_broker_names_is_what_is_told(kind: str, named: object, resource: str) -> None:
+    found = refusal(type(kind, (Exception,), {})(named), SASL, "Read", "topic as-we-know-it")
+    assert f"do this: Read on {resource}." in str(found)
+
+
 def test_an_outage_is_no_refusal() -> None:
     assert refusal(TimeoutError(), SASL, "Read", "topic clicks") is None
 

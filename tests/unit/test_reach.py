@@ -166,3 +166,33 @@ def test_a_probe_of_a_port_where_nobody_listens_finds_an_outage(monkeypatch: pyt
     asyncio.run(steps())
     assert told[0]
     assert not told[-1]
+
+
+def turned_away(at: At, found: list[BrokerError | None], every_s: float) -> int:
+    """How many looks it took until the probe had enough."""
+    probe = Probe(Settings(), "clicks", at.reach, look=lambda settings: found.pop(0))
+    looks = len(found)
+    try:
+        while found:
+            asyncio.run(probe._refuse_if_turned_away())
+            at.now += every_s
+    except AccessError:
+        return looks - len(found)
+    return 0
+
+
+def test_who_is_turned_away_twice_in_a_row_ends_instead_of_waiting(at: At) -> None:
+    at.gone(at.now + 3)
+    assert turned_away(at, [AccessError("no"), AccessError("no")], reach_module.LOOK_EVERY_S) == 2
+
+
+def test_once_turned_away_by_a_broker_that_just_starts_is_waited_for(at: At) -> None:
+    at.gone(at.now + 3)
+    found: list[BrokerError | None] = [AccessError("no"), None, AccessError("no"), BrokerError("hung up")]
+    assert turned_away(at, found, reach_module.LOOK_EVERY_S) == 0
+
+
+def test_nobody_looks_while_a_broker_answers(at: At) -> None:
+    at.there(at.now + 3)
+    probe = Probe(Settings(), "clicks", at.reach, look=lambda settings: pytest.fail("it looked"))
+    asyncio.run(probe._refuse_if_turned_away())
