@@ -22,7 +22,7 @@ MOST_BYTES: Final = 4_096
 SLOW_S: Final = 25
 """An input that takes longer is a failure too."""
 INSTRUMENTED: Final = (
-    *("streams.codec", "streams.raw_records", "streams.dead_letters", "streams.settings", "tomllib"),
+    *("streams.codec", "streams.raw_records", "streams.dead_letters", "streams.settings"),
     *("streams.core.cleaning", "streams.core.fields", "streams.core.instants", "streams.core.actions"),
     *("streams.core.engine", "streams.core.profile", "streams.core.fold", "streams.core.purchases"),
     *("streams.core.remembering", "streams.core.stored_profile", "streams.core.policy", "streams.model_records"),

@@ -13,8 +13,8 @@ SHARES: Final = {
     "partition-record": 0.05,
     "cut": 0.02,
     "training-record": 0.06,
-    "policy": 0.02,
-    "settings": 0.02,
+    "policy": 0.015,
+    "settings": 0.015,
     "dead-letter": 0.05,
 }
 
