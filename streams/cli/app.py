@@ -28,6 +28,7 @@ COMMANDS: Final = (
     "demo",
     "broker",
     "topics",
+    "access",
     "state",
     "publish",
     "worker",

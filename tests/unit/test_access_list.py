@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from streams.access_list import COMMANDS, Entry, Role, access_list
 from streams.core.events import INPUT_TOPICS
 from streams.settings import Settings
 from streams.topics import CATALOGUE, CHANGELOG, MODEL_CUTS, TRAINING_EXAMPLES, USER_PROFILES
+from tests.support.backfills import ebbtide
 
 
 def may(role: Role, operation: str) -> set[str]:
@@ -76,6 +78,17 @@ def test_no_entry_is_given_twice() -> None:
     for role in Role:
         keys = [(entry.operation, entry.kind, entry.name) for entry in access_list(role, Settings())]
         assert len(keys) == len(set(keys))
+
+
+def test_the_command_prints_what_kafkas_tool_takes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EBBTIDE_TOPIC_PREFIX", "eu.")
+    assert ebbtide("access", "trainer", "--user", "learner") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "kafka-acls --add --allow-principal User:learner --operation Write --topic eu.model-cuts"
+    assert len(lines) == 1 + len(access_list(Role.TRAINER, Settings()))
 
 
 def test_security_md_has_the_lists_of_today() -> None:
