@@ -1,4 +1,5 @@
-"""Publishing to a real broker: every row arrives once, in order, in the partition its user belongs to."""
+"""Publishing to a real broker: every row arrives once, in order, in the partition its user belongs to. And once more,
+mended, what was rejected."""
 
 from __future__ import annotations
 
@@ -18,9 +19,11 @@ from streams.replay import publisher
 from streams.replay.files import open_log
 from streams.replay.outgoing import partition_of
 from streams.replay.publisher import publish
+from streams.replay.redrive_desk import stored_ledger
 from streams.settings import Settings
 from tests.support.brokers import RunningBroker
 from tests.support.event_logs import write_log
+from tests.support.redriven_letters import LEASE_MS, LETTERS, ONCE, Cut, CutDesk, redrive_all, redriven, write_letters
 
 PARTITIONS = 4
 
@@ -99,3 +102,15 @@ def test_no_broker_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(BrokerError, match="No Kafka broker answered"):
         publish([log], nowhere, resume_path=tmp_path / "progress.json")
     assert not (tmp_path / "progress.json").exists()
+
+
+def test_what_a_redrive_had_sent_when_it_was_cut_off_is_found_in_the_input_and_nothing_is_sent_twice(
+    settings: Settings,
+) -> None:
+    write_letters(settings)
+    with pytest.raises(Cut):
+        redrive_all(settings, CutDesk)
+    assert set(stored_ledger(settings, LEASE_MS).unsure) != set()
+    report = redrive_all(settings, run="two")
+    assert (report.found, report.sent.total()) == (LETTERS, 0)
+    assert redriven(settings) == ONCE
