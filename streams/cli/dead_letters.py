@@ -230,8 +230,17 @@ def _carry_out(
         with progress("records") as bar:
             shown = Progress(bar, bar.add_task("drop" if mending is None else "redrive", total=count), count)
             try:
-                letters = StoredLetters(settings).read()
-                return carry_out(run, letters, choice, mending, anyway=anyway, rate=rate, on_progress=shown.advance)
+                stored = StoredLetters(settings)
+                return carry_out(
+                    run,
+                    stored.read(),
+                    choice,
+                    mending,
+                    anyway=anyway,
+                    rate=rate,
+                    forget=stored.lost_some,
+                    on_progress=shown.advance,
+                )
             except KeyboardInterrupt:
                 note(f"{shown.done:,} of {count:,} letters are done; the same command goes on from there.")
                 raise

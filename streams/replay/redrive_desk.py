@@ -174,6 +174,11 @@ class StoredLetters:
         """How many there are at most."""
         return self._topic.total
 
+    @property
+    def lost_some(self) -> bool:
+        """Whether retention has deleted letters."""
+        return bool(self._topic.lost())
+
     def read(self, on_progress: Callable[[int], None] = lambda letters: None) -> Iterator[DeadLetter]:
         """Every letter; ``on_progress`` hears now and then how many were read."""
         for number, record in enumerate(self._topic.records(), start=1):

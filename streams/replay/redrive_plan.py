@@ -151,6 +151,7 @@ def carry_out(
     *,
     anyway: bool = False,
     rate: float | None = None,
+    forget: bool = False,
     on_progress: Callable[[int], None] = lambda letters: None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
@@ -162,19 +163,20 @@ def carry_out(
     redrive
         The run; it has the turn.
     letters
-        All that stand in ``dead-letters``, asked for since the run has the turn: what the ledger says of others is
-        forgotten.
+        All that stand in ``dead-letters``, asked for since the run has the turn.
     choice
         Which of them.
     anyway
         Also send what would be rejected again.
     rate
         Letters per second, at most.
+    forget
+        Take out of the ledger what it says of other letters: retention has deleted some.
     on_progress
         Hears how many letters more are done.
     """
     report = RedriveReport(found=redrive.found)
-    gone = redrive.ledger.decided()
+    gone = redrive.ledger.decided() if forget else set()
     started, done = clock(), 0
     most = PORTION if rate is None else max(1, min(PORTION, int(rate)))
     portion: list[Mended] = []
@@ -208,5 +210,6 @@ def carry_out(
         if len(portion) + len(doomed) >= most:
             carry()
     carry()
-    redrive.forget(gone)
+    if gone:
+        redrive.forget(gone)
     return report

@@ -35,6 +35,7 @@ def run(
     drop: bool = False,
     anyway: bool = False,
     rate: float | None = 2,
+    forget: bool = False,
     desk: DeskInMemory | None = None,
 ) -> RedriveReport:
     """A redrive from beginning to end, in portions of two."""
@@ -47,6 +48,7 @@ def run(
             None if drop else mending(*assignments),
             anyway=anyway,
             rate=rate,
+            forget=forget,
             clock=lambda: world.now_ms / 1000,
             sleep=world.sleep,
         )
@@ -256,9 +258,16 @@ def test_the_rate_is_kept() -> None:
     assert world.now_ms - before >= 5_000
 
 
+def test_the_ledger_forgets_nothing_while_retention_has_deleted_nothing() -> None:
+    world = World()
+    run(world)
+    run(world, letters=[])
+    assert run(world).sent.total() == 0
+
+
 def test_the_ledger_forgets_letters_that_retention_has_deleted() -> None:
     world = World()
     run(world)
-    run(world, letters=LETTERS[4:])
+    run(world, letters=LETTERS[4:], forget=True)
     newest = {entry.key: entry.value for entry in world.ledger if not (entry.key or b"").startswith(b"\0")}
     assert {key for key, value in newest.items() if value is not None} == {one.id.encode() for one in LETTERS[4:]}
