@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -12,7 +11,6 @@ from typing import Any, Final
 
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.errors import (
-    CoordinatorNotAvailableError,
     GroupAuthorizationFailedError,
     InvalidReplicationFactorError,
     KafkaError,
@@ -25,6 +23,7 @@ from kafka.net.compat import KafkaNetClient
 from streams.access_list import Role, access_list
 from streams.core.errors import BrokerError, TopicError
 from streams.kafka_access import connection_options, denied, refusal
+from streams.permissions import first_operations, refuse_denied, refuse_without
 from streams.reaching import LOOK_WITHIN_S, why_unreachable
 from streams.settings import Settings
 from streams.topics import CATALOGUE, Topic, topic_name
@@ -119,7 +118,7 @@ def ensure_topics(
     """
     wanted = list(names)
     with _admin(settings, timeout_s) as admin:
-        first = _first_operations(roles, settings)
+        first = first_operations(roles, settings)
         missing = [state.topic for state in _states(admin, settings, wanted, suffix, first) if not state.exists]
         created = _create(admin, settings, missing, suffix) if missing else []
         if missing:
@@ -170,50 +169,10 @@ def refuse_misfits(states: list[TopicState], settings: Settings) -> None:
             f"Topics are missing at {settings.brokers}: {', '.join(missing)}.",
             "Create them with: ebbtide topics --create.",
         )
-    _refuse_denied(states, "DescribeConfigs", settings)
+    refuse_denied(states, "DescribeConfigs", settings)
     wrong = [f"{state.name}: {', '.join(found)}" for state in states if (found := state.differences(settings))]
     if wrong:
         raise TopicError(f"Topics at {settings.brokers} do not fit: {'; '.join(wrong)}.", _mending(states, settings))
-
-
-def refuse_without(states: Iterable[TopicState], role: Role, settings: Settings) -> None:
-    """Raise :class:`AccessError` where Kafka does not let us do with a topic what a role has to."""
-    by_name = {state.name: state for state in states}
-    for entry in access_list(role, settings):
-        if entry.name in by_name and not entry.prefixed:
-            _refuse_denied([by_name[entry.name]], entry.operation, settings)
-
-
-def _first_operations(roles: Iterable[Role], settings: Settings) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for role in roles:
-        for entry in access_list(role, settings):
-            found.setdefault(entry.name, entry.operation)
-    return found
-
-
-def refuse_unreadable(states: Iterable[TopicState], settings: Settings) -> None:
-    """Raise :class:`AccessError` where Kafka does not let us read a topic that exists."""
-    _refuse_denied(states, "Read", settings)
-
-
-def _refuse_without_group(admin: Any, states: Iterable[TopicState], role: Role, settings: Settings) -> None:
-    if all(state.allowed is None for state in states):  # a broker that allows everything to all
-        return
-    for entry in access_list(role, settings):
-        if entry.kind == "group":
-            with suppress(CoordinatorNotAvailableError):  # nobody has used a group on this cluster yet
-                try:
-                    admin.describe_groups([entry.name])
-                except GroupAuthorizationFailedError:
-                    raise denied(settings, entry.operation, f"group {entry.name}") from None
-
-
-def _refuse_denied(states: Iterable[TopicState], operation: str, settings: Settings) -> None:
-    wanted = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", operation).upper()
-    for state in states:
-        if state.allowed is not None and wanted not in state.allowed:
-            raise denied(settings, operation, f"topic {state.name}")
 
 
 def _mending(states: list[TopicState], settings: Settings) -> str:
@@ -232,6 +191,18 @@ def _mending(states: list[TopicState], settings: Settings) -> str:
                 f"--entity-name {state.name} --add-config {wanted}"
             )
     return " ".join(advice)
+
+
+def _refuse_without_group(admin: Any, states: Iterable[TopicState], role: Role, settings: Settings) -> None:
+    if all(state.allowed is None for state in states):  # a broker that allows everything to all
+        return
+    for entry in access_list(role, settings):
+        if entry.kind == "group":
+            with suppress(KafkaError):  # as while nobody has used a group on this cluster yet: joining it will tell
+                try:
+                    admin.describe_groups([entry.name])
+                except GroupAuthorizationFailedError:
+                    raise denied(settings, entry.operation, f"group {entry.name}") from None
 
 
 def delete_topics(

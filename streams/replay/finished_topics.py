@@ -11,7 +11,8 @@ from kafka import TopicPartition
 from kafka.errors import OffsetOutOfRangeError
 
 from streams.core.errors import BrokerError, TopicError
-from streams.provisioning import describe, refuse_unreadable
+from streams.permissions import refuse_unreadable
+from streams.provisioning import describe
 from streams.replay.connections import kafka_in_words, new_consumer
 from streams.settings import Settings
 

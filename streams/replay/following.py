@@ -9,7 +9,8 @@ from typing import Final, Self
 
 from kafka import KafkaConsumer, TopicPartition
 
-from streams.provisioning import describe, refuse_misfits, refuse_unreadable
+from streams.permissions import refuse_unreadable
+from streams.provisioning import describe, refuse_misfits
 from streams.replay.connections import kafka_in_words, new_consumer
 from streams.replay.finished_topics import Received
 from streams.settings import Settings
