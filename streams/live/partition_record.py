@@ -9,6 +9,7 @@ import msgspec
 from streams.core import migrations
 from streams.core.alignment import UNKNOWN
 from streams.core.errors import StateError
+from streams.core.events import INPUT_TOPICS
 
 VERSION: Final = 2
 
@@ -75,19 +76,16 @@ def decode_record(raw: bytes, where: str = "The partition record") -> PartitionR
         stored: dict[str, Any] = msgspec.json.decode(raw, type=dict[str, Any])
         version = msgspec.convert(stored.get("version", 1), int)
         record = migrations.migrated(stored, version, VERSION, migrations.PARTITION_RECORD, where)
-        return msgspec.convert(record, PartitionRecord)
+        known = msgspec.convert(record, PartitionRecord)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise StateError(
-            f"{where} cannot be read: {error}.",
-            "Restore the changelog topic from a copy; or delete it and the consumer group, to build the state anew.",
-        ) from error
+        raise _unreadable(where, str(error)) from error
+    if len(known.inputs) not in (0, len(INPUT_TOPICS)):
+        raise _unreadable(where, f"it speaks of {len(known.inputs)} inputs, not {len(INPUT_TOPICS)}")
+    return known
 
 
-def renewed(record: PartitionRecord, topic_ids: tuple[str, ...]) -> tuple[InputPosition, ...]:
-    """The input positions under the topics as they are now: one created anew starts over in a new epoch."""
-    if record.blank:
-        return tuple(InputPosition(topic_id=topic_id) for topic_id in topic_ids)
-    return tuple(
-        known if known.topic_id == topic_id else InputPosition(topic_id=topic_id, epoch=known.epoch + 1)
-        for known, topic_id in zip(record.inputs, topic_ids, strict=True)
+def _unreadable(where: str, why: str) -> StateError:
+    return StateError(
+        f"{where} cannot be read: {why}.",
+        "Restore the changelog topic from a copy; or delete it and the consumer group, to build the state anew.",
     )

@@ -145,13 +145,13 @@ def test_a_copy_whose_continuation_is_gone_is_thrown_away() -> None:
 
 def test_the_partition_record_comes_back() -> None:
     log = LogInMemory()
-    record = PartitionRecord(watermark=5, inputs=(InputPosition(topic_id="x", next=7),), portraits_from=99)
+    record = PartitionRecord(watermark=5, inputs=(InputPosition(topic_id="x", next=7),) * 3, portraits_from=99)
     written(log, OLD, (PARTITION_KEY, encode_record(record)))
     assert take(log, MemoryStore()).record == record
 
 
 def test_users_whose_portrait_may_be_unpublished_are_named() -> None:
     log = LogInMemory()
-    record = PartitionRecord(inputs=(InputPosition(topic_id="x"),), portraits_from=2)
+    record = PartitionRecord(inputs=(InputPosition(topic_id="x"),) * 3, portraits_from=2)
     written(log, OLD, (b"ann", b"1"), (b"bob", b"1"), (PARTITION_KEY, encode_record(record)))
     assert take(log, MemoryStore()).unpublished == (b"bob",)
