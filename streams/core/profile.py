@@ -117,6 +117,8 @@ class Profile:
         """
         begin, encoded = self._nearest_mark()
         state = decode_state(encoded)
+        if state.next_at < 0:
+            raise ValueError(f"the next deadline is {state.next_at}")
         user_hash, open_events = self.user_hash, self.open
         quiet, marked = True, begin
         for at in range(begin, len(open_events)):
@@ -290,8 +292,11 @@ def decode_profile(user_id: str, value: bytes, fold: Fold) -> Profile:
     profile.open_bytes = _bytes_of(stored.open)
     profile.delivery = stored.delivery
     profile.applied = stored.applied
-    if len(stored.applied) != len(Kind) or stored.fired > LAST_INSTANT:
+    if len(stored.applied) != len(Kind):
         raise damaged(where, "it does not hold together")
+    # Beyond the calendar there would be deadlines to fire for ever.
+    if stored.fired > LAST_INSTANT or any(event.ts > LAST_INSTANT for event in stored.open):
+        raise damaged(where, "it names an instant that does not exist")
     try:
         profile.refold(fold, stored.fired)
     except (msgspec.DecodeError, LookupError, ArithmeticError, TypeError, ValueError) as error:

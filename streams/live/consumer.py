@@ -15,10 +15,13 @@ import aiokafka
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from streams.live.header_names import read_any_header_name
 from streams.live.reach import Reach
 from streams.live.record_batches import Fetched, Span
 
 log = logging.getLogger(__name__)
+
+read_any_header_name()
 
 EXCUSED_S: Final = 120.0
 """An outage explains for this long after its end why the group forgot us: lost requests run out one by one."""

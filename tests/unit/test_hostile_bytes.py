@@ -6,6 +6,7 @@ import json
 import random
 from typing import Any
 
+import msgspec
 import pytest
 
 from models.errors import SnapshotError as ModelSnapshotError
@@ -17,6 +18,8 @@ from streams.core.events import Position
 from streams.core.policy import parse_policy
 from streams.core.ports import Rejection
 from streams.core.profile import decode_profile
+from streams.core.state import decode_state, encode_state
+from streams.core.stored_profile import HEADER_BYTES, unpack_profile
 from streams.dead_letters import ATTEMPT_HEADER, DROPPED_HEADERS, MOST_HEADERS_BYTES, attempts, dead_letter
 from streams.live.fence import NO_WRITER, writer_of
 from streams.live.partition_record import decode_record
@@ -24,7 +27,9 @@ from streams.model_records import learn, model_record, new_cuts, new_trainer, tr
 from streams.policies.reader import default_text, read_policy
 from streams.settings import load_settings
 from tests.fuzz.loaders import FOLD, a_cut, mark_record, profile_mutation, sealed, stored_profiles
+from tests.fuzz.partition_under_fire import BEGIN_MS
 from tests.fuzz.tampering import tampered
+from tests.support.worlds import purchase
 
 WHERE = "training-examples, partition 0, offset 7"
 WHY = Rejection("not_json", "not JSON", Position("clicks", 0, 7))
@@ -109,6 +114,25 @@ def test_a_profile_whose_checksum_was_made_to_fit_is_refused_or_folds() -> None:
         except StateError:
             refused += 1
     assert refused > 100
+
+
+@pytest.mark.parametrize(("place", "instant"), [("event", 2**63 - 1), ("fired", 2**62), ("deadline", -(2**63))])
+def test_a_profile_with_an_instant_beyond_the_calendar_is_refused_instead_of_firing_for_ever(
+    place: str, instant: int
+) -> None:
+    value = max(stored_profiles(), key=len)
+    stored = unpack_profile(value)
+    if place == "event":
+        stored.open.append(msgspec.structs.replace(purchase(BEGIN_MS), ts=instant))
+    elif place == "fired":
+        stored.fired = instant
+    else:
+        state = decode_state(stored.settled)
+        state.next_at = instant
+        stored.settled = encode_state(state)
+    forged = sealed(value[:HEADER_BYTES] + msgspec.msgpack.encode(stored))
+    with pytest.raises(StateError, match="damaged"):
+        decode_profile("u", forged, FOLD)
 
 
 def test_a_header_that_names_no_stage_is_refused_at_the_restore() -> None:
