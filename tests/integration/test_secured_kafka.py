@@ -31,7 +31,8 @@ from tests.support.secured import SecuredKafka, secured_kafka
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(300)]
 
-UNTIL = "2024-01-25"
+UNTIL = "2024-01-13"
+DAYS, USERS = 12, 20
 SOON_S = 0.5
 """Time for kafka-python to fail in; then the broker is asked why."""
 
@@ -102,7 +103,7 @@ def inherited(environ: Mapping[str, str]) -> dict[str, str]:
 def worked(kafka: SecuredKafka, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A log published, worked through up to an instant and learned from, by three users."""
     folder = tmp_path_factory.mktemp("worked")
-    log = open_log(write_log(folder / "log.jsonl", shop_rows(users=12, days=24)))
+    log = open_log(write_log(folder / "log.jsonl", shop_rows(users=USERS, days=DAYS)))
     report = publish([log], kafka.role(Role.PUBLISHER), resume_path=folder / "published.json")
     assert report.acknowledged == log.rows
     trainer = Program(folder, kafka.role(Role.TRAINER), "trainer")
@@ -259,7 +260,7 @@ def test_a_permission_taken_from_a_worker_at_work_ends_it_with_the_reason(
     try:
         worker.wait_until("Reading partitions [0, 1]")
         kafka.take_away("worker", "Write", "topic", f"shop.{CHANGELOG}")
-        log = open_log(write_log(tmp_path / "more.jsonl", shop_rows(seed=8, users=5, days=24)))
+        log = open_log(write_log(tmp_path / "more.jsonl", shop_rows(seed=8, users=USERS, days=DAYS)))
         publish([log], kafka.role(Role.PUBLISHER), resume_path=tmp_path / "published.json")
         assert worker.ended() == 1
         assert f"does not let User:worker do this: Write on topic shop.{CHANGELOG}" in worker.said()
@@ -268,4 +269,4 @@ def test_a_permission_taken_from_a_worker_at_work_ends_it_with_the_reason(
 
 
 def test_the_end_of_the_run_is_behind_the_log() -> None:
-    assert instant(UNTIL) >= max(row["ts"] for row in shop_rows(users=12, days=24))
+    assert instant(UNTIL) >= max(row["ts"] for row in shop_rows(users=USERS, days=DAYS))

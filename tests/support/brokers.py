@@ -72,7 +72,7 @@ def require_kafka() -> None:
 
 def _start_kafka(folder: Path) -> Iterator[ApacheKafka]:
     require_kafka()
-    with ApacheKafka(folder, heap="768m") as kafka:
+    with ApacheKafka(folder, heap="768m", brief=True) as kafka:
         yield kafka
 
 

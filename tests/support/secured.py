@@ -124,7 +124,7 @@ def secured_kafka(folder: Path) -> Iterator[SecuredKafka]:
         "super.users": "User:ANONYMOUS",  # whoever comes by the plain listener, on loopback: these tests
         "allow.everyone.if.no.acl.found": "false",
     }
-    with ApacheKafka(folder / "kafka", plain, heap="512m", properties=properties) as kafka:
+    with ApacheKafka(folder / "kafka", plain, heap="512m", properties=properties, brief=True) as kafka:
         admin = KafkaAdminClient(bootstrap_servers=kafka.brokers)
         try:
             yield SecuredKafka(kafka.brokers, f"127.0.0.1:{sasl}", f"127.0.0.1:{mutual}", authority, folder, admin)
