@@ -290,7 +290,9 @@ class Decider:
                 features = vector(profile.view, at, self.policy)
             body["rank_score"] = round(expm1(features[_RECENCY]) / (expm1(features[_GAP]) + 1), 6)
         asked = "scheduled" if scheduled else "event"
-        key = output_id(profile.user_id, CHURN_RISK, cause.id, asked, str(at), cut.version)
+        # Which records had come by then, the wall clock decides: what is said is part of the name.
+        said = f"{probability}:{band_name(previous)}:{band_name(band)}"
+        key = output_id(profile.user_id, CHURN_RISK, cause.id, f"{asked}:{at}", said, cut.version)
         body["id"] = key
         outputs.append(Output(CHURN_RISK, key, profile.user_id, at, body))
         delivery.scored_at = at
