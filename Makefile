@@ -11,7 +11,7 @@ TESTS  ?= tests
 # Two a core: many tests wait for brokers, sessions and processes.
 PROCESSES ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 
-.PHONY: help setup demo test long chaos fuzz neighbours lint format docs kafka lock
+.PHONY: help setup demo test long simulate chaos fuzz neighbours lint format docs kafka lock
 
 help: ## what there is to make
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ test: setup ## every test, against the embedded broker, and Apache Kafka where J
 
 long: setup ## the tests that take minutes each: whole logs
 	$(BIN)/pytest -m long $(TESTS)
+
+simulate: setup ## seeded schedules of faults in virtual time, over all cores (SEEDS=1000 SEED_START=0)
+	@$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),1000) --seed-start $(or $(SEED_START),0)
 
 chaos: setup ## Apache Kafka, workers and trainer under load, killed and frozen (SEED=any MINUTES=40 CLOCK=log)
 	@$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),40) --clock $(or $(CLOCK),log) $(if $(SEED),--seed $(SEED))

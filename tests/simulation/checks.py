@@ -45,7 +45,7 @@ def broken(outcome: Outcome, reference: Outcome, log: EventLog) -> list[str]:
     found = [
         *_settled(outcome, reference),
         *_copies(outcome),
-        *_one_content(outcome),
+        *_one_content(outcome, log),
         *_last_told(outcome, reference),
         *_examples(outcome, reference, log),
         *_letters(outcome, reference),
@@ -91,16 +91,31 @@ def _copies(outcome: Outcome) -> Iterator[str]:
                 )
 
 
-def _one_content(outcome: Outcome) -> Iterator[str]:
+def _one_content(outcome: Outcome, log: EventLog) -> Iterator[str]:
     for topic in (*APPENDED, USER_PROFILES):
-        contents: dict[str, bytes | None] = {}
+        contents: dict[str, tuple[Any, bytes]] = {}
         for record in _records(outcome, topic):
             if record.value is None:
                 continue
-            first = contents.setdefault(_id(record), record.value)
-            if first != record.value:
-                yield f"one id of {topic}, two contents: {first!r} and {record.value!r}"
+            content = _decision(topic, json.loads(record.value)) if log.live else record.value
+            first, value = contents.setdefault(_id(record), (content, record.value))
+            if first != content:
+                yield f"one id of {topic}, two contents: {value!r} and {record.value!r}"
                 return
+
+
+DECIDED: Final = {
+    SEGMENT_CHANGES: ("user_id", "as_of", "dimension", "previous", "current", "phase", "since", "cause", "rule"),
+    CHURN_RISK: ("user_id", "as_of", "band", "previous_band", "scheduled", "cold_start", "model"),
+    USER_PROFILES: ("user_id", "as_of"),
+    LATE_EVENTS: ("user_id", "as_of", "event"),
+}
+"""What an output decides. Where the wall clock says which events were there yet, a repeat may have seen more of them
+than the first: its number and its evidence are those of its own moment."""
+
+
+def _decision(topic: str, body: dict[str, Any]) -> list[Any]:
+    return [body[name] for name in DECIDED[topic]]
 
 
 def _last_told(outcome: Outcome, reference: Outcome) -> Iterator[str]:
@@ -130,8 +145,10 @@ def _told(topic: str, body: dict[str, Any]) -> Any:
     if topic == SEGMENT_CHANGES:
         return body["current"]
     if topic == CHURN_RISK:
-        return body["band"], body["probability"]
-    return {name: value for name, value in body.items() if name not in ("id", "seq", "as_of", "windows")}
+        return body["band"]
+    # A score at a purchase is told if it moved by 0.05, so arrival within the grace decides which of two close ones is.
+    risk = body["risk"] and body["risk"]["band"]
+    return {name: value for name, value in body.items() if name not in ("id", "seq", "as_of", "windows", "risk")}, risk
 
 
 def _examples(outcome: Outcome, reference: Outcome, log: EventLog) -> Iterator[str]:

@@ -8,7 +8,7 @@ hold late events too: under ``--clock log`` one order of applying them is promis
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Final
 from zlib import crc32
@@ -47,6 +47,8 @@ class EventLog:
     """Everything is published; a live run's wall clock stands still from here."""
     until_ms: int
     """The end of a run under ``--clock log``."""
+    named: bool = False
+    """Every record has an event_id: offsets name nothing, so a topic may be created anew and nothing differs."""
 
     def partition(self, user: str) -> int:
         """Where a user's records go."""
@@ -55,18 +57,18 @@ class EventLog:
     def without(self, numbers: frozenset[int]) -> EventLog:
         """The log with some records left out: what is left of a failing one while it is made shorter."""
         kept = tuple(arrival for number, arrival in enumerate(self.arrivals) if number not in numbers)
-        return EventLog(self.live, self.partitions, kept, self.end_s, self.until_ms)
+        return replace(self, arrivals=kept)
 
 
 def event_log(seed: int) -> EventLog:
     """The log of a seed."""
     dice = Random(f"log {seed}")
     live = seed % 2 == 0
-    shop = _Shop(dice, [f"u{number}" for number in range(dice.randint(3, 8))])
+    named = dice.random() < 0.4
+    shop = _Shop(dice, [f"u{number}" for number in range(dice.randint(3, 8))], 1.0 if named else 0.5)
     partitions = dice.choice((1, 2, 2))
-    if live:
-        return _live(shop, dice, partitions)
-    return _finished(shop, dice, partitions)
+    log = _live(shop, dice, partitions) if live else _finished(shop, dice, partitions)
+    return replace(log, named=named)
 
 
 def _live(shop: _Shop, dice: Random, partitions: int) -> EventLog:
@@ -93,7 +95,7 @@ def _finished(shop: _Shop, dice: Random, partitions: int) -> EventLog:
         late = dice.random() < 0.04
         told = ts - dice.choice((HOUR_MS, 3 * DAY_MS, 20 * DAY_MS)) if late else ts
         # The place in its topic's log: a record may stand behind one that is up to nine minutes younger.
-        arrivals += shop.visit(told, number + dice.choice((0.0, 0.0, 0.0, 0.5)) * (not late))
+        arrivals += shop.visit(told, number + dice.choice((0.0, 0.0, 0.0, 0.5)) * (not late), twice=not late)
     arrivals.sort(key=lambda arrival: arrival.at_s)
     newest = max(arrival.ts for arrival in arrivals)
     placed = tuple(Arrival(0.0, one.kind, one.user, one.value, one.ts) for one in arrivals)
@@ -104,8 +106,9 @@ def _finished(shop: _Shop, dice: Random, partitions: int) -> EventLog:
 class _Shop:
     """Says what users do."""
 
-    def __init__(self, dice: Random, users: list[str]) -> None:
+    def __init__(self, dice: Random, users: list[str], named: float) -> None:
         self._dice = dice
+        self._named = named
         self._users = users
         self._number = 0
         self._orders: dict[str, list[str]] = {user: [] for user in users}
@@ -123,7 +126,7 @@ class _Shop:
             bad = dice.choice((b"{", b"[]", b'{"user_id":"u0"}', None))
             return [Arrival(at_s, int(kind), user, bad, ts)]
         body: dict[str, Any] = {"user_id": user, "ts": ts}
-        named = dice.random() < 0.5
+        named = dice.random() < self._named
         if named:
             body["event_id"] = f"e{self._number:04d}"
         body |= {Kind.CLICK: self._click, Kind.SEARCH: self._search, Kind.PURCHASE: self._purchase}[kind](user)

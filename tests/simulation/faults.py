@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Final
 
@@ -46,7 +47,7 @@ AT_A_TIME: Final = {
     "lost store": "the local stores are lost",
     "old store": "the local stores go back to an earlier write",
     "lost commits": "the group's offsets expire",
-    "recreated topic": "an input topic that was read to its end is deleted and created anew",
+    "recreated topic": "workers are down, and an input topic that was read to its end is created anew",
     "outage": "no broker answers",
     "slow fetches": "fetches are slow",
 }
@@ -62,7 +63,7 @@ class Fault:
     step: str = ""
     seconds: float = 0.0
     wire: str = ""
-    """What becomes of batches on the wire when their sender dies: ``all`` of them land, ``some``, ``none``, or ``late``."""
+    """Which batches on the wire land when their sender dies: ``all``, ``some``, ``none``, or all of them ``late``."""
 
     def __str__(self) -> str:
         lasting = f" for {self.seconds:.2f} s" if self.seconds else ""
@@ -78,17 +79,42 @@ class Fault:
 Schedule = tuple[Fault, ...]
 
 
-def schedule(seed: int, span_s: float, workers: int) -> Schedule:
-    """The faults of a seed over the first ``span_s`` seconds."""
+def schedule(seed: int, busy_s: Sequence[float], workers: int) -> Schedule:
+    """The faults of a seed.
+
+    Parameters
+    ----------
+    seed
+        Decides everything.
+    busy_s
+        Seconds at which there is much to do; the last one is about the end.
+    workers
+        How many there are.
+    """
     dice = Random(f"faults {seed}")
-    faults = [_fault(dice, span_s, workers) for _ in range(dice.randint(1, 9))]
+    faults = [_fault(dice, busy_s[-1], workers) for _ in range(dice.randint(1, 7))]
     if dice.random() < 0.3:  # trouble comes in company: a second blow while the first is being dealt with
-        first = dice.choice(faults)
-        again = _fault(dice, span_s, workers)
-        faults.append(
-            Fault(first.at_s + dice.random() * 12.0, again.kind, again.worker, again.step, again.seconds, again.wire)
-        )
+        at_s = dice.choice(faults).at_s + dice.random() * 12.0
+        faults.append(replace(_fault(dice, busy_s[-1], workers), at_s=at_s))
+    if dice.random() < 0.4:
+        faults += _zombie(dice, dice.choice(busy_s), dice.randrange(workers), workers)
     return tuple(sorted(faults, key=lambda fault: fault.at_s))
+
+
+def _zombie(dice: Random, at_s: float, worker: int, workers: int) -> list[Fault]:
+    """A worker that goes on behind its successor's back, and a successor that dies before it can notice."""
+    away_s = dice.uniform(7.0, 12.0)
+    if dice.random() < 0.7:
+        zombie = Fault(
+            at_s, "freeze", worker, dice.choice(("changelog.send", "changelog.send", "outputs.acked")), away_s
+        )
+    else:
+        zombie = Fault(at_s, "crash", worker, "changelog.acked", wire="late")
+    back_s = at_s + away_s + dice.uniform(0.0, 2.5)
+    if dice.random() < 0.3:
+        return [zombie, Fault(back_s, dice.choice(("lost store", "old store")))]
+    others = [other for other in range(workers) if other != worker]
+    return [zombie, *(Fault(back_s, "crash", other, "changelog.send", wire="none") for other in others)]
 
 
 def _fault(dice: Random, span_s: float, workers: int) -> Fault:

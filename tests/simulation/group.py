@@ -200,7 +200,7 @@ class GroupConsumer:
 
     async def earliest_offsets(self, *tps: TP) -> dict[TP, int]:
         await self._group._travel()
-        return {tp: 0 for tp in tps}
+        return dict.fromkeys(tps, 0)
 
     async def highwaters(self, *tps: TP) -> dict[TP, int]:
         await self._group._travel()

@@ -19,7 +19,7 @@ from streams.core.events import INPUT_TOPICS
 from streams.live.fence import FENCE_PREFIX, ChangelogRecord, writer_of
 from streams.live.outbox import Message
 from streams.topics import CATALOGUE, CHANGELOG, TRAINING_EXAMPLES
-from tests.simulation.loop import PROCESS, Killed, Process, VirtualLoop
+from tests.simulation.loop import Killed, Process, VirtualLoop
 
 COMPACTION_LAG_S: Final = 60.0
 """``min.compaction.lag.ms`` of the simulation, where idle owners append every 5 s: 1 h and 60 s in a real one."""
@@ -111,6 +111,16 @@ class Batch:
         self.timer: asyncio.TimerHandle | None = None
 
 
+def _give(future: asyncio.Future[Any], result: Any) -> None:
+    if not future.done():
+        future.set_result(result)
+
+
+def _fail(future: asyncio.Future[Any], error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)
+
+
 class Broker:
     """All topics, and the way to them."""
 
@@ -159,7 +169,7 @@ class Broker:
             if batch.dropped:
                 return
             if how.refused:
-                self._later(self.latency(), lambda: acked.done() or acked.set_exception(KafkaError("refused")))
+                self._later(self.latency(), lambda: _fail(acked, KafkaError("refused")))
                 return
             log = self.topics[topic][partition]
             base = log.append(messages, self.wall_ms(), sender.name, self.loop.time())
@@ -167,7 +177,7 @@ class Broker:
                 log.append(messages, self.wall_ms(), sender.name, self.loop.time())
             self._wake()
             if not how.ack_lost:
-                self._later(self.latency() + how.slow_ack_s, lambda: acked.done() or acked.set_result(base))
+                self._later(self.latency() + how.slow_ack_s, lambda: _give(acked, base))
 
         batch.timer = self.loop.call_at(at, land, context=self.process.context)
         return acked
@@ -193,7 +203,7 @@ class Broker:
         """Return when anything is appended anywhere, or after a while."""
         woken: asyncio.Future[None] = self.loop.create_future()
         self._waiting.append(woken)
-        timer = self.loop.call_later(seconds, lambda: woken.done() or woken.set_result(None))
+        timer = self.loop.call_later(seconds, lambda: _give(woken, None))
         try:
             await woken
         finally:
@@ -202,8 +212,7 @@ class Broker:
     def _wake(self) -> None:
         waiting, self._waiting = self._waiting, []
         for woken in waiting:
-            if not woken.done():
-                woken.set_result(None)
+            _give(woken, None)
 
     def publish(self, topic: str, partition: int, user: str, value: bytes | None) -> None:
         """A shop's record."""
@@ -225,9 +234,6 @@ class Broker:
     def input_ids(self) -> dict[str, str]:
         """Topic ids of the inputs."""
         return {name: self.topic_ids[name] for name in INPUT_TOPICS}
-
-
-Step = Callable[[str], "asyncio.Future[OnTheWire]"]
 
 
 class SentBatches:
@@ -301,10 +307,3 @@ class ReadChangelog:
     async def _there_and_back(self) -> None:
         at = self._broker.arrives(self._broker.latency())
         await asyncio.sleep(max(0.0, at - self._broker.loop.time()))
-
-
-def current() -> Process:
-    """The process that is running now."""
-    process = PROCESS.get()
-    assert process is not None
-    return process

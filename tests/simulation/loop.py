@@ -102,7 +102,7 @@ class VirtualLoop(base_events.BaseEventLoop):
         """The end: close what is left of every task, and the loop."""
         for task in self.graveyard:
             with contextlib.suppress(Exception, Killed):
-                task.get_coro().close()  # type: ignore[union-attr]
+                task.get_coro().close()
         self.graveyard.clear()
         self.close()
 

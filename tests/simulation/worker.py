@@ -1,4 +1,4 @@
-"""A worker process of the simulation: the real ownership, owners, engine, effects and changelog over an unreal Kafka."""
+"""A worker process of the simulation: real ownership, owners, engine, effects and changelog over an unreal Kafka."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class DiskStore(MemoryStore):
     """A process's hold on a disk."""
 
     def __init__(
-        self, disk: Disk, process: Process | None = None, pass_step: Callable[[str], None] | None = None
+        self, disk: Disk, process: Process | None = None, pass_step: Callable[[str], object] | None = None
     ) -> None:
         super().__init__()
         self.disk = disk
@@ -90,7 +90,7 @@ class DiskStore(MemoryStore):
 class Disks:
     """The state folder of one machine, in place of :class:`streams.live.store.StoreFolder`."""
 
-    def __init__(self, disks: dict[int, Disk], process: Process, pass_step: Callable[[str], None]) -> None:
+    def __init__(self, disks: dict[int, Disk], process: Process, pass_step: Callable[[str], object]) -> None:
         self._disks = disks
         self._process = process
         self._pass = pass_step

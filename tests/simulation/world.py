@@ -6,15 +6,16 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final
+from unittest.mock import patch
 
 from faust.types import TP
 
 from streams.core.events import INPUT_TOPICS
-from streams.live import partition_owner
+from streams.live import judging, partition_owner
 from streams.live.changelog import Changelog
 from streams.live.fence import PARTITION_KEY
 from streams.live.partition_record import PartitionRecord
@@ -27,7 +28,7 @@ from tests.simulation.durable import Durable
 from tests.simulation.event_log import BEGIN_MS, WALL_RATE, EventLog, topic_of
 from tests.simulation.faults import AT_A_TIME, Fault, Schedule
 from tests.simulation.group import Coordinator
-from tests.simulation.kafka import Broker, Log, ReadChangelog, SentBatches
+from tests.simulation.kafka import COMPACTION_LAG_S, Broker, Log, ReadChangelog, SentBatches
 from tests.simulation.loop import Process, Stuck, VirtualLoop
 from tests.simulation.worker import NORMAL, Disk, DiskStore, Worker, new_engine
 
@@ -35,6 +36,8 @@ WORKERS: Final = 3
 HORIZON_DAYS: Final = 7
 PATIENCE_S: Final = 120.0
 """After the last fault a run must come to its end within this long."""
+REST_S: Final = 6.0
+"""All must be at rest for this long: the silence clock takes a step a second, an idle owner appends every 5 s."""
 
 
 @dataclass(slots=True)
@@ -74,12 +77,10 @@ class Outcome:
 @contextmanager
 def _scaled() -> Iterator[None]:
     """An hour of compaction lag and a minute between appends become a minute and 5 s; idle owners look less often."""
-    kept = partition_owner.LOOK_EVERY_S, partition_owner.TOUCH_EVERY_S
-    partition_owner.LOOK_EVERY_S, partition_owner.TOUCH_EVERY_S = 0.5, 5.0  # type: ignore[misc]
-    try:
+    with ExitStack() as patches:
+        for name, value in (("LOOK_EVERY_S", 0.5), ("TOUCH_EVERY_S", 5.0)):
+            patches.enter_context(patch.object(partition_owner, name, value))
         yield
-    finally:
-        partition_owner.LOOK_EVERY_S, partition_owner.TOUCH_EVERY_S = kept  # type: ignore[misc]
 
 
 def simulate(seed: int, log: EventLog, schedule: Schedule) -> Outcome:
@@ -89,7 +90,8 @@ def simulate(seed: int, log: EventLog, schedule: Schedule) -> Outcome:
     try:
         with _scaled():
             world = World(loop, seed, log, schedule)
-            return loop.run_until_complete(world.run())
+            with patch.object(judging, "log_end", world.log_end):
+                return loop.run_until_complete(world.run())
     finally:
         loop.bury()
         logging.getLogger("streams").setLevel(logging.NOTSET)
@@ -122,6 +124,7 @@ class World:
         self._lives = [0] * WORKERS
         self._closing = False
         self._published = False
+        self._rests_since = 0.0
         self._at_steps: list[list[Fault]] = [[] for _ in range(WORKERS)]
         self._at_times: list[Fault] = []
         for fault in schedule:
@@ -142,6 +145,10 @@ class World:
         if not self.log.live:
             return self.log.until_ms + round(self.elapsed() * 1000)
         return BEGIN_MS + round(min(self.elapsed(), self.log.end_s) * WALL_RATE)
+
+    async def log_end(self, settings: Settings, tp: TP, *, stall_s: float) -> int:
+        """Where a log ends, as :func:`streams.live.log_ends.log_end` finds it by reading."""
+        return self.broker.topics[tp.topic][tp.partition].end
 
     # -- faults ------------------------------------------------------------------------------------------------------
 
@@ -176,9 +183,8 @@ class World:
         if fault.kind == "rebalance":
             self.group.rebalance()
         elif fault.kind in ("lost store", "old store"):
-            for slot, disks in enumerate(self.disks):
-                if (worker := self.workers[slot]) is not None:
-                    worker.kill("some", "its machine was lost")
+            self._kill_all("its machine was lost")
+            for disks in self.disks:
                 for disk in disks.values():
                     disk.wipe() if fault.kind == "lost store" else disk.go_back(self._dice)
         elif fault.kind == "lost commits":
@@ -191,14 +197,22 @@ class World:
             return self._recreate()
         return True
 
+    def _kill_all(self, why: str) -> None:
+        for worker in self.workers:
+            if worker is not None:
+                worker.kill("some", why)
+
     def _recreate(self) -> bool:
-        """Only a topic that was read to its end, or records would be lost that nobody promised to keep."""
+        """As an operator would who means it: all workers down, and only a topic that was read to its end."""
+        if not self.log.named:
+            return False
         for kind, name in enumerate(INPUT_TOPICS):
             ends = [log.end for log in self.broker.topics[name]]
             if any(ends) and all(
                 durable.position(kind, self.broker.topic_ids[name]) >= end
                 for durable, end in zip(self.durable, ends, strict=True)
             ):
+                self._kill_all("the operator")
                 self.broker.recreate(name)
                 for partition in range(self.log.partitions):
                     self.group.offsets.pop(TP(name, partition), None)  # as Kafka does
@@ -288,7 +302,10 @@ class World:
         if any(self._at_steps) and self.elapsed() < self._last_fault_s + 10.0:
             return False
         self._at_steps = [[] for _ in range(WORKERS)]
-        return self.group.stable and all(self._at_rest(worker) for worker in self.workers)
+        calm = self.group.stable and not any(self.broker.wire.values())
+        if not (calm and all(self._at_rest(worker) for worker in self.workers)):
+            self._rests_since = self.elapsed()
+        return self.elapsed() - self._rests_since > REST_S
 
     def _at_rest(self, worker: Worker | None) -> bool:
         if worker is None or worker.process.frozen or not worker.ownership.ready.is_set():
@@ -302,14 +319,7 @@ class World:
                 buffer.next < self.broker.topics[buffer.topic][partition].end for buffer in owner.inputs.buffers
             ):
                 return False
-            if self.log.live and not self._clock_stands(owner):
-                return False
         return True
-
-    def _clock_stands(self, owner: Any) -> bool:
-        """Whether the silence clock has come as far as the wall clock lets it."""
-        engine, published = owner._engine, owner._steps.published_ms
-        return bool(engine.watermark < 0 or engine.clock >= engine.watermark + self.wall_ms() - published)
 
     def _standing(self) -> str:
         shown = []
@@ -326,6 +336,8 @@ class World:
     # -- what is left ------------------------------------------------------------------------------------------------
 
     async def _look(self) -> None:
+        await asyncio.sleep(COMPACTION_LAG_S + 1.0)
+        self.broker.compact()
         for partition in range(self.log.partitions):
             for slot, disks in enumerate(self.disks):
                 if partition in disks and disks[partition].position is not None:
