@@ -48,13 +48,20 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         timeout: float | None = None,
         max_records: int | None = None,
     ) -> dict[TP, Fetched]:
-        before = {tp: state.position for tp in active_partitions if (state := self._state(tp)) is not None}
+        before = {
+            tp: (state.position, state._position_fut)
+            for tp in active_partitions
+            if (state := self._state(tp)) is not None
+        }
         fetched = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
         batches: dict[TP, Fetched] = {}
         for tp, records in fetched.items():
             state = self._state(tp)
             if state is not None and records:
-                start = before.get(tp, records[0].offset)
+                position, placed = before.get(tp, (records[0].offset, None))
+                # Where our offset is gone aiokafka goes to the oldest one by itself, maybe within this very fetch: then
+                # these records do not follow on what was read before, and must not look as if they did.
+                start = position if placed is state._position_fut else records[0].offset
                 batches[TP(tp.topic, tp.partition)] = Fetched(records, Span(start, state.position))
         return batches
 
