@@ -54,6 +54,8 @@ class _Batch:
 
 
 class _ForgivingBatch(_DefaultRecordBatchPy):  # type: ignore[misc]
+    _buffer: Any
+
     def _maybe_uncompress(self) -> None:
         super()._maybe_uncompress()
         self._buffer = _Text(self._buffer)
