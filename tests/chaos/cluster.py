@@ -20,7 +20,7 @@ from tests.chaos.injection import Injector
 from tests.chaos.processes import Exit, Member, environment
 from tests.chaos.recovery import HANG_S, hung_for
 from tests.chaos.report import generalised
-from tests.chaos.schedule import GUEST, SECOND_TRAINER, TRAINER, WORKERS, Fault, Schedule
+from tests.chaos.schedule import GUEST, SECOND_TRAINER, TRAINER, WORKERS, Fault, Kind, Schedule
 from tests.chaos.shop_days import ShopDays
 from tests.chaos.watching import Watch
 
@@ -28,6 +28,8 @@ PARTITIONS: Final = 6
 TICK_S: Final = 0.1
 BREATH_S: Final = 5.0
 """Between a fault that took longer than planned and the next."""
+LONG_BREATH_S: Final = 45.0
+"""After the broker's long absence, to see the workers go on by themselves."""
 START_WITHIN_S: Final = 120.0
 END_WITHIN_S: Final = 300.0
 
@@ -120,8 +122,10 @@ class Cluster:
         free_s = 0.0
         while faults or time.monotonic() - began_s < self.plan.load_s:
             if faults and time.monotonic() - began_s >= max(faults[0].at_s, free_s):
-                self._inject(faults.pop(0))
-                free_s = time.monotonic() - began_s + BREATH_S
+                fault = faults.pop(0)
+                self._inject(fault)
+                breath_s = LONG_BREATH_S if fault.kind is Kind.BROKER_AWAY else BREATH_S
+                free_s = time.monotonic() - began_s + breath_s
             self._tick()
         self._say("the load ends")
         self.feeder.finish()
