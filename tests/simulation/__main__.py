@@ -35,6 +35,8 @@ def main(arguments: Sequence[str]) -> int:
     for part in _shown(console, asked.seed_start, asked.seeds, asked.processes):
         total.add(part.figures)
         failed += part.failed
+        for seed in part.failed:
+            console.print(f"seed {seed} fails", markup=False)
     for seed in sorted(failed)[:SHRUNK]:
         for line in told(shortest(case(seed)), case(seed)):
             console.print(line, markup=False)
