@@ -105,13 +105,13 @@ def _one_content(outcome: Outcome, log: EventLog) -> Iterator[str]:
 
 
 DECIDED: Final = {
-    SEGMENT_CHANGES: ("user_id", "as_of", "dimension", "previous", "current", "phase", "since", "cause", "rule"),
+    SEGMENT_CHANGES: ("user_id", "dimension", "previous", "current", "phase", "cause"),
     CHURN_RISK: ("user_id", "as_of", "band", "previous_band", "scheduled", "cold_start", "model"),
     USER_PROFILES: ("user_id", "as_of"),
     LATE_EVENTS: ("user_id", "as_of", "event"),
 }
 """What an output decides. Where the wall clock says which events were there yet, a repeat may have seen more of them
-than the first: its number and its evidence are those of its own moment."""
+than the first: its number, instant, rule and evidence are those of its own moment."""
 
 
 def _decision(topic: str, body: dict[str, Any]) -> list[Any]:
