@@ -194,6 +194,9 @@ class PartitionUnderFire:
             value = self._engine.encoded(user_id, 1)
             if value is None:
                 self._store.pop(user_id, None)
+                # With a user their applied offsets are forgotten. A worker reads on behind what it has stored, so what
+                # lies before an erasure is never delivered to it again.
+                self._delivered.clear()
                 continue
             if len(value) > MOST_SENT_BYTES:
                 raise UnaccountedError(f"the profile of {user_id!r} has {len(value)} bytes: no broker takes it")
@@ -220,7 +223,8 @@ class PartitionUnderFire:
             head = buffer.head()
             if head is not None and isinstance(head[0], Event):
                 events.append(head[0])
-        known = [event for event in events if event.user_id in self._store]
+        # An order without lines leaves nothing of a user who is nobody yet, so nothing remembers its offset either.
+        known = [event for event in events if event.user_id in self._store and (event.kind < 2 or event.lines)]
         if self._engine.process([], self._scorer).changed:
             raise UnaccountedError("an empty slice changed something")
         step = self._engine.process(known, self._scorer)

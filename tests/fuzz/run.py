@@ -42,7 +42,9 @@ class Job:
         self.log = (self.folder / "log").open("wb")
         command = [sys.executable, "-m", "tests.fuzz.runner", self.target, "--runs", str(self.runs)]
         command += ["--seed", str(self.seed), "--folder", str(self.folder)]
-        self.process = subprocess.Popen(command, cwd=ROOT, stdout=self.log, stderr=self.log)
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, stdout=self.log, stderr=self.log, preexec_fn=end_with_parent(signal.SIGKILL)
+        )
 
     @property
     def running(self) -> bool:
