@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+from streams.child_process import end_with_parent
 from streams.provisioning import ensure_topics
 from streams.replay.connections import new_producer
 from streams.settings import Settings
@@ -73,6 +75,7 @@ def test_no_line_of_a_workers_log_quotes_a_record_not_even_when_it_ends_by_a_bug
             stdout=output,
             stderr=output,
             start_new_session=True,
+            preexec_fn=end_with_parent(signal.SIGKILL),  # it waits for a broker that is gone, for ever
         )
     try:
         send(settings, BAD)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from streams.access_list import SETUP, Role
+from streams.child_process import end_with_parent
 from streams.core.errors import AccessError
 from streams.live.seams import Clock
 from streams.live.worker import Worker
@@ -69,6 +71,7 @@ class Program:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
+                preexec_fn=end_with_parent(signal.SIGKILL),  # it waits for a broker that is gone, for ever
             )
 
     def ended(self) -> int:

@@ -19,6 +19,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.partitioner import murmur2
 
+from streams.child_process import end_with_parent
 from streams.core.events import INPUT_TOPICS
 from streams.live.fence import RESERVED, ChangelogRecord, Restore, writer_of
 from streams.settings import Settings
@@ -56,6 +57,7 @@ class LiveWorker:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
+                preexec_fn=end_with_parent(signal.SIGKILL),  # it waits for a broker that is gone, for ever
             )
 
     def kill(self) -> None:
