@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -27,6 +28,8 @@ from streams.permissions import first_operations, refuse_denied, refuse_without
 from streams.reaching import LOOK_WITHIN_S, why_unreachable
 from streams.settings import Settings
 from streams.topics import CATALOGUE, Topic, topic_name
+
+log = logging.getLogger(__name__)
 
 REACH_WITHIN_S: Final = 5.0
 """How long a command waits for a broker that does not answer."""
@@ -62,6 +65,11 @@ class TopicState:
         if self.partitions != self.topic.partitions(settings):
             wrong.append(f"it has {self.partitions} partitions, not {self.topic.partitions(settings)}")
         return wrong + self.topic.differences(self.config)
+
+    @property
+    def cautions(self) -> list[str]:
+        """What may do harm and does not yet, in words."""
+        return self.topic.cautions(self.config) if self.exists else []
 
 
 def wait_for_broker(brokers: str, timeout_s: float = REACH_WITHIN_S) -> None:
@@ -127,6 +135,9 @@ def ensure_topics(
             )
         states = _states(admin, settings, wanted, suffix)
         refuse_misfits(states, settings)
+        for state in states:
+            for caution in state.cautions:
+                log.warning("Topic %s: %s.", state.name, caution)
         for role in roles:
             refuse_without(states, role, settings)
             _refuse_without_group(admin, states, role, settings)

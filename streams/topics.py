@@ -29,9 +29,11 @@ CHANGELOG: Final = "ebbtide-changelog"
 
 FOR_EVER: Final = "-1"
 ARRIVAL: Final = "LogAppendTime"
-MOST_AHEAD_MS: Final = 5 * MINUTE_MS
-"""How far a producer's own timestamps may be ahead where an operator keeps them: with the tolerance of cleaning, W goes
-no further ahead of true time than the grace makes up for."""
+HARMLESS_AHEAD_MS: Final = 5 * MINUTE_MS
+"""How far producers' own timestamps may be ahead and do no harm: with the tolerance of cleaning, W goes no further
+ahead of true time than the grace makes up for."""
+MOST_AHEAD_MS: Final = HOUR_MS
+"""How far they may be ahead at all: what Kafka 4 allows a topic that somebody made without thinking of it."""
 
 
 class Cleanup(StrEnum):
@@ -111,15 +113,30 @@ class Topic:
             ):
                 if int(actual.get(name, least)) < least:
                     wrong.append(f"{name} is {actual[name]}, below {least}")
-        if self.stamped and actual.get("message.timestamp.type", ARRIVAL) != ARRIVAL:
-            ahead = int(actual.get("message.timestamp.after.max.ms", MOST_AHEAD_MS))
-            if ahead > MOST_AHEAD_MS:
-                wrong.append(
-                    f"message.timestamp.type is {actual['message.timestamp.type']}, not {ARRIVAL}, and "
-                    f"message.timestamp.after.max.ms {ahead}, above {MOST_AHEAD_MS}: one producer's clock could carry "
-                    "time away from everybody else's events"
-                )
+        if (ahead := self._ahead_ms(actual)) > MOST_AHEAD_MS:
+            wrong.append(
+                f"message.timestamp.type is {actual['message.timestamp.type']}, not {ARRIVAL}, and "
+                f"message.timestamp.after.max.ms {ahead}, above {MOST_AHEAD_MS}: one producer's clock could carry "
+                "time away from everybody else's events"
+            )
         return wrong
+
+    def cautions(self, actual: dict[str, str]) -> list[str]:
+        """What in an existing topic's configuration does no harm yet and may, in words; [] where nothing does."""
+        ahead = self._ahead_ms(actual)
+        if not HARMLESS_AHEAD_MS < ahead <= MOST_AHEAD_MS:
+            return []
+        caution = (
+            f"records carry their producers' timestamps, up to {ahead // MINUTE_MS} min ahead: while one producer's "
+            f"clock is, others' events count as late; message.timestamp.type={ARRIVAL} rules it out"
+        )
+        return [caution]
+
+    def _ahead_ms(self, actual: dict[str, str]) -> int:
+        """How far the timestamps of records may be ahead of true time; 0 where Kafka sets or does not report them."""
+        if not self.stamped or actual.get("message.timestamp.type", ARRIVAL) == ARRIVAL:
+            return 0
+        return int(actual.get("message.timestamp.after.max.ms", 0))
 
     def _retention_ms(self, settings: Settings) -> str:
         days = {Keep.INPUT: settings.input_retention_days, Keep.OUTPUT: settings.output_retention_days}.get(

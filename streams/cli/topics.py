@@ -63,7 +63,7 @@ def topics(
 def _verdict(state: TopicState, settings: Settings) -> str:
     if not state.exists:
         return "missing"
-    return ", ".join(state.differences(settings)) or "ok"
+    return ", ".join(state.differences(settings)) or ", but ".join(("ok", *state.cautions))
 
 
 def _kept(state: TopicState) -> str:

@@ -211,10 +211,17 @@ class TestConfigurationOnApacheKafka:
         ensure_topics(settings, [CLICKS])
         assert describe(settings, [CLICKS])[0].config["retention.ms"] == "12345"
 
-    def test_an_input_stamped_by_its_producers_is_refused(self, settings: Settings) -> None:
-        create(settings, CLICKS)
+    def test_an_input_stamped_by_its_producers_without_bounds_is_refused(self, settings: Settings) -> None:
+        create(settings, CLICKS, configs={"message.timestamp.after.max.ms": str(2**63 - 1)})
         with pytest.raises(TopicError, match="message.timestamp.type is CreateTime, not LogAppendTime"):
             ensure_topics(settings, [CLICKS])
+
+    def test_an_input_as_kafka_makes_it_is_taken_with_a_warning(
+        self, settings: Settings, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        create(settings, CLICKS)
+        ensure_topics(settings, [CLICKS])
+        assert "while one producer's clock is, others' events count as late" in caplog.text
 
     def test_more_copies_than_brokers_say_so(self, settings: Settings) -> None:
         with pytest.raises(TopicError, match="cannot keep 3 copies") as caught:

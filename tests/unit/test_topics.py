@@ -106,9 +106,20 @@ def test_records_of_an_input_are_stamped_on_arrival_whatever_a_producers_clock_s
 
 
 @pytest.mark.parametrize(
-    ("ahead", "fits"), [(None, True), ("300000", True), ("3600000", False), ("9223372036854775807", False)]
+    ("ahead", "fits", "cautions"),
+    [
+        (None, True, 0),
+        ("300000", True, 0),
+        ("300001", True, 1),
+        ("3600000", True, 1),
+        ("3600001", False, 0),
+        ("9223372036854775807", False, 0),
+    ],
 )
-def test_producers_timestamps_are_taken_only_where_kafka_bounds_them(ahead: str | None, fits: bool) -> None:
+def test_producers_timestamps_are_taken_only_where_kafka_bounds_them(
+    ahead: str | None, fits: bool, cautions: int
+) -> None:
     actual = {"cleanup.policy": "delete", "message.timestamp.type": "CreateTime"}
     bound = {} if ahead is None else {"message.timestamp.after.max.ms": ahead}
     assert (not CATALOGUE[CLICKS].differences({**actual, **bound})) == fits
+    assert len(CATALOGUE[CLICKS].cautions({**actual, **bound})) == cautions
