@@ -34,7 +34,7 @@ test: setup ## every test, against the embedded broker, and Apache Kafka where J
 	$(BIN)/pytest --numprocesses=$(PROCESSES) --dist=loadfile --no-loadscope-reorder $(TESTS)
 
 long: setup ## the tests that take minutes each: whole logs
-	$(BIN)/pytest -m long $(TESTS)
+	$(BIN)/pytest --numprocesses=auto --dist=loadfile -m long $(TESTS)
 
 simulate: setup ## seeded schedules of faults in virtual time, over all cores (SEEDS=1000 SEED_START=0)
 	@$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),1000) --seed-start $(or $(SEED_START),0)
