@@ -9,8 +9,8 @@ import typer
 from streams.cli.terminal import examples, note, say, settings_here, table
 
 if TYPE_CHECKING:
-    from streams.provisioning import TopicState
     from streams.settings import Settings
+    from streams.topic_states import TopicState
 
 
 def register(app: typer.Typer) -> None:
@@ -36,7 +36,8 @@ def topics(
     Partition count, cleanup policy and compaction lag must fit; retention is yours to change. Creating is safe to
     repeat, and for several at once.
     """
-    from streams.provisioning import describe, ensure_topics, refuse_misfits
+    from streams.provisioning import describe, ensure_topics
+    from streams.topic_states import refuse_misfits
 
     settings = settings_here()
     if create:

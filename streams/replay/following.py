@@ -10,10 +10,11 @@ from typing import Final, Self
 from kafka import KafkaConsumer, TopicPartition
 
 from streams.permissions import refuse_unreadable
-from streams.provisioning import describe, refuse_misfits
+from streams.provisioning import describe
 from streams.replay.connections import kafka_in_words, new_consumer
 from streams.replay.finished_topics import Received
 from streams.settings import Settings
+from streams.topic_states import refuse_misfits
 
 MOST_AT_ONCE: Final = 5_000
 """Records of one poll, so that who follows gets to do something else in between."""
