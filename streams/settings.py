@@ -9,12 +9,13 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import Field, dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
 from streams.core.errors import SettingsError
+from streams.setting_rules import Rule
 
 PREFIX: Final = "EBBTIDE_"
 TEST_PREFIX: Final = "EBBTIDE_TEST_"
@@ -25,22 +26,6 @@ SECURITY_PROTOCOLS: Final = ("plaintext", "ssl", "sasl_plaintext", "sasl_ssl")
 SASL_MECHANISMS: Final = ("scram-sha-512", "scram-sha-256", "plain")
 _TOPIC_PART: Final = re.compile(r"[A-Za-z0-9._-]*")
 _BROKER: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:,/]+):([0-9]{1,5})")
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """What one setting means and allows: the entry of the catalogue behind a field of :class:`Settings`."""
-
-    meaning: str
-    unit: str = ""
-    at_least: float | None = None
-    at_most: float | None = None
-    choices: tuple[str, ...] = ()
-    check: Callable[[Any], bool] = lambda value: True
-    allowed: str = ""
-    """What ``check`` lets pass, in words."""
-    secret: bool = False
-    """Never shown: not by ``repr``, not in an error."""
 
 
 def _brokers(value: str) -> bool:
@@ -75,7 +60,7 @@ class Settings:
     brokers: str = _setting(
         "127.0.0.1:9092",
         "Kafka brokers to start from",
-        check=_brokers,
+        test=_brokers,
         allowed="host:port, several separated by commas",
     )
     security_protocol: str = _setting(
@@ -95,7 +80,7 @@ class Settings:
     topic_prefix: str = _setting(
         "",
         "stands before every topic name, to share a Kafka with others",
-        check=_topic_part,
+        test=_topic_part,
         allowed="up to 100 letters, digits, '.', '_' and '-'",
     )
     partitions: int = _setting(
@@ -110,7 +95,7 @@ class Settings:
     group_id: str = _setting(
         "ebbtide",
         "consumer group of the workers, and name of their state",
-        check=_named,
+        test=_named,
         allowed="1 to 100 letters, digits, '.', '_' and '-'",
     )
     state_dir: Path = _setting(Path(".ebbtide/state"), "folder of the local store; rebuilt from the changelog if lost")
@@ -176,14 +161,14 @@ class Settings:
         30,
         "how long clicks, searches and purchases stay in Kafka, and so how far `replay` reaches back",
         unit="d",
-        check=_retention,
+        test=_retention,
         allowed=_RETENTION,
     )
     output_retention_days: int = _setting(
         30,
         "how long segment changes, risks, late events and dead letters stay in Kafka",
         unit="d",
-        check=_retention,
+        test=_retention,
         allowed=_RETENTION,
     )
     dead_letter_limit_share: float = _setting(
@@ -206,7 +191,7 @@ class Settings:
         "",
         "bearer token that /metrics asks for; better in a file",
         secret=True,
-        check=lambda value: not value or len(value) >= 16,
+        test=lambda value: not value or len(value) >= 16,
         allowed="16 characters or more",
     )
     http_token_file: Path | None = _setting(None, "file that holds the token alone")
@@ -214,7 +199,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name in CATALOGUE:
-            _check(name, getattr(self, name), name)
+            CATALOGUE[name].judge(getattr(self, name), name)
         if self.heartbeat_s * 3 > self.session_timeout_s:
             raise SettingsError(
                 f"heartbeat_s = {self.heartbeat_s:g} is more than a third of session_timeout_s = "
@@ -224,7 +209,9 @@ class Settings:
 
 
 _FIELDS: Final[dict[str, Field[Any]]] = {item.name: item for item in fields(Settings)}
-CATALOGUE: Final[dict[str, Rule]] = {name: item.metadata["rule"] for name, item in _FIELDS.items()}
+CATALOGUE: Final[dict[str, Rule]] = {
+    name: replace(item.metadata["rule"], kind=str(item.type)) for name, item in _FIELDS.items()
+}
 """Every setting by name, in the order of the documentation."""
 
 
@@ -254,8 +241,8 @@ def load_settings(environ: Mapping[str, str], toml_path: Path | None = None) -> 
             if name not in CATALOGUE:
                 raise _unknown(name, f"in {toml_path}", list(CATALOGUE))
             where = f"{name} in {toml_path}"
-            given[name] = _from_toml(name, value, where)
-            _check(name, given[name], where)
+            given[name] = CATALOGUE[name].from_toml(value, where)
+            CATALOGUE[name].judge(given[name], where)
     variables = {f"{PREFIX}{name.upper()}": name for name in CATALOGUE}
     for variable in sorted(environ):
         if not variable.startswith(PREFIX) or variable.startswith(TEST_PREFIX):
@@ -263,8 +250,8 @@ def load_settings(environ: Mapping[str, str], toml_path: Path | None = None) -> 
         if variable not in variables:
             raise _unknown(variable, "in the environment", list(variables))
         name = variables[variable]
-        given[name] = _from_text(name, environ[variable], variable)
-        _check(name, given[name], variable)
+        given[name] = CATALOGUE[name].from_text(environ[variable], variable)
+        CATALOGUE[name].judge(given[name], variable)
     return Settings(**given)
 
 
@@ -304,96 +291,3 @@ def _unknown(given: str, where: str, allowed: list[str]) -> SettingsError:
     close = difflib.get_close_matches(given, allowed, n=1)
     meant = f"Did you mean {close[0]}? " if close else ""
     return SettingsError(f"Unknown setting {given} {where}.", f"{meant}Allowed: {', '.join(allowed)}.")
-
-
-def _kind(name: str) -> str:
-    return str(_FIELDS[name].type)
-
-
-def _from_text(name: str, text: str, where: str) -> Any:
-    kind = _kind(name)
-    if CATALOGUE[name].secret:
-        return text
-    text = text.strip()
-    if kind == "bool":
-        words = {
-            "1": True,
-            "true": True,
-            "yes": True,
-            "on": True,
-            "0": False,
-            "false": False,
-            "no": False,
-            "off": False,
-        }
-        if text.lower() not in words:
-            raise _bad(where, text, "true or false")
-        return words[text.lower()]
-    if kind in ("int", "float"):
-        try:
-            return int(text) if kind == "int" else float(text)
-        except ValueError:
-            raise _bad(where, text, _allowed(name)) from None
-    if kind.startswith("Path"):
-        return _path(name, text, where)
-    return text
-
-
-def _from_toml(name: str, value: Any, where: str) -> Any:
-    kind = _kind(name)
-    fits = {
-        "bool": isinstance(value, bool),
-        "int": isinstance(value, int) and not isinstance(value, bool),
-        "float": isinstance(value, int | float) and not isinstance(value, bool),
-    }.get(kind, isinstance(value, str))
-    if not fits:
-        raise _bad(where, _shown(name, value), _allowed(name))
-    if kind == "float":
-        return float(value)
-    return _path(name, value, where) if kind.startswith("Path") else value
-
-
-def _path(name: str, text: str, where: str) -> Path | None:
-    if text:
-        return Path(text)
-    if "None" in _kind(name):
-        return None
-    raise _bad(where, text, "a path")
-
-
-def _check(name: str, value: Any, where: str) -> None:
-    rule = CATALOGUE[name]
-    below = rule.at_least is not None and not value >= rule.at_least  # written so that NaN is below
-    above = rule.at_most is not None and value > rule.at_most
-    outside = bool(rule.choices) and value not in rule.choices
-    if below or above or outside or not rule.check(value):
-        raise _bad(where, _shown(name, value), _allowed(name))
-
-
-def _shown(name: str, value: Any) -> Any:
-    return _Hidden() if CATALOGUE[name].secret else value
-
-
-class _Hidden:
-    """Stands where a secret was."""
-
-    def __repr__(self) -> str:
-        return "(not shown)"
-
-
-def _allowed(name: str) -> str:
-    rule = CATALOGUE[name]
-    if rule.choices:
-        return " or ".join(rule.choices)
-    if rule.allowed:
-        return rule.allowed
-    kind = {"int": "a whole number", "float": "a number", "bool": "true or false"}.get(_kind(name), "text")
-    if rule.at_least is None:
-        return kind
-    if rule.at_most is None:
-        return f"{kind}, {rule.at_least:g} or more"
-    return f"{kind} from {rule.at_least:.15g} to {rule.at_most:.15g}"
-
-
-def _bad(where: str, value: Any, allowed: str) -> SettingsError:
-    return SettingsError(f"{where} = {value!r} is not allowed.", f"Allowed: {allowed}.")
