@@ -8,14 +8,13 @@ result. The caller stores what :meth:`PartitionEngine.encoded` gives for the use
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
-from streams.core import decisions
 from streams.core.deadlines import DeadlineQueue
-from streams.core.decisions import Cause, Decider, by_event, by_policy, untold
+from streams.core.decisions import CHURN_RISK, Cause, Decider, by_event, by_policy, untold
 from streams.core.events import DAY_MS, INPUT_TOPICS, MINUTE_MS, Event, Kind, Position
-from streams.core.fold import Fold, Moment
+from streams.core.fold import Fold
 from streams.core.instants import format_instant
 from streams.core.labels import labelled
 from streams.core.lifecycle import evaluate
@@ -25,9 +24,9 @@ from streams.core.portrait import portrait
 from streams.core.ports import ChurnScorer, Facts, Output, Rejection, Seen, Step
 from streams.core.profile import MAX_OPEN, MOST_OPEN_BYTES, Profile
 from streams.core.profile_cache import ProfileCache, ProfileStore
-from streams.core.rescoring import Rescoring
 from streams.core.state import NO_TIME, STAGE_NAMES, Observation, decode_state, encode_state
 from streams.core.stored_profile import Delivery, read_header
+from streams.core.telling import Teller, unserve
 
 GRACE_MS: Final = 10 * MINUTE_MS
 MANY_OPEN: Final = 16
@@ -84,6 +83,7 @@ class PartitionEngine:
         """Users per stage."""
         self._fold = Fold(self.policy, horizon_days * DAY_MS)
         self._decider = Decider(self.policy, horizon_days, mode)
+        self._teller = Teller(self.policy, self._fold, self._decider)
         self._silence = DeadlineQueue()
         self._maturity = DeadlineQueue()
         self._profiles = ProfileCache(store, self._fold, cache_profiles)
@@ -211,7 +211,7 @@ class PartitionEngine:
         outputs: list[Output] = []
         self._decider.score(profile, cause, at, None, model, outputs, Facts(), scheduled=False)
         profile.delivery = kept
-        return [output for output in outputs if output.topic == decisions.CHURN_RISK]
+        return [output for output in outputs if output.topic == CHURN_RISK]
 
     def __len__(self) -> int:
         """Users in the cache."""
@@ -287,14 +287,14 @@ class PartitionEngine:
     def _follow(self, profile: Profile, event: Event, model: ChurnScorer, step: Step) -> None:
         view, ts = profile.view, event.ts
         if view.next_at < ts:
-            self._fold.advance(view, ts - 1, profile.user_hash, self._teller(profile, model, step))
+            self._fold.advance(view, ts - 1, profile.user_hash, self._teller.moments(profile, model, step))
         rule, opened = self._fold.apply(view, event, profile.user_hash)
         profile.insert(event)
-        self._tell(profile, by_event(event), ts, rule, opened, model, step)
+        self._teller.tell(profile, by_event(event), ts, rule, opened, model, step)
 
     def _refold(self, profile: Profile, event: Event, model: ChurnScorer, step: Step) -> None:
         profile.insert(event)
-        self._fold_again(profile, by_event(event), bool(event.lines), model, step)
+        self._teller.correct(profile, by_event(event), self.clock, bool(event.lines), model, step)
 
     def _late(self, profile: Profile, event: Event, model: ChurnScorer, step: Step) -> None:
         self._settle(profile, step)
@@ -306,68 +306,8 @@ class PartitionEngine:
         since, due = state.last_churned
         if since < event.ts <= due and any(line.quantity > 0 for line in event.lines):
             step.facts.contradictions += 1
-        self._fold_again(profile, by_event(event), bool(event.lines), model, step)
+        self._teller.correct(profile, by_event(event), self.clock, bool(event.lines), model, step)
         step.outputs.append(self._decider.late(profile, event, self.watermark, event_body(event)))
-
-    def _fold_again(self, profile: Profile, cause: Cause, money: bool, model: ChurnScorer, step: Step) -> None:
-        """Make the view anew after disorder, and tell what is different now."""
-        facts, delivery = step.facts, profile.delivery
-        facts.refolds += 1
-        rescoring = Rescoring(self.policy, model, delivery.settled_band)
-        profile.refold(self._fold, max(self.clock, profile.view.fired), rescoring.told, rescoring.ordered)
-        delivery.bands = rescoring.bands
-        self._unserve(profile, facts)
-        view = profile.view
-        at = max(view.through, delivery.as_of)
-        self._tell(profile, cause, at, "the order of events was corrected", False, model, step)
-        decider, outputs, served = self._decider, step.outputs, delivery.served
-        waiting = {observation.as_of for observation in view.pending}
-        for missing in [score for score in rescoring.scheduled if score.at in waiting and score.at not in served]:
-            silence = decisions.by_silence(missing.at)
-            decider.score(
-                profile, silence, missing.at, missing.features, model, outputs, facts, scheduled=True, band=missing.band
-            )
-        if view.since < 0:
-            delivery = profile.delivery = delivery.ended(served)
-            delivery.band = rescoring.band
-        corrected = delivery.band != rescoring.band
-        last = rescoring.last
-        if last is not None and (corrected or (money and view.orders)):
-            decider.score(
-                profile, cause, last.at, last.features, model, outputs, facts, scheduled=False, band=rescoring.band
-            )
-        elif view.orders and (corrected or money):
-            walked = rescoring.band if corrected else None
-            decider.score(profile, cause, at, None, model, outputs, facts, scheduled=False, band=walked)
-        elif corrected:
-            # Whose orders were all taken back has no probability; the band goes back to what the log says.
-            delivery.probability = None
-            decider.banded(profile, cause, at, rescoring.band, outputs, facts)
-
-    def _unserve(self, profile: Profile, facts: Facts) -> None:
-        """Let go of served scores whose observation is gone from the view."""
-        served = profile.delivery.served
-        waiting = {observation.as_of for observation in profile.view.pending}
-        for as_of in [as_of for as_of in served if as_of not in waiting]:
-            del served[as_of]
-            facts.erased += 1
-
-    def _tell(
-        self, profile: Profile, cause: Cause, at: int, rule: str, opened: bool, model: ChurnScorer, step: Step
-    ) -> None:
-        decider = self._decider
-        decider.begin(profile, cause, at)
-        view, delivery = profile.view, profile.delivery
-        if view.since >= 0 and (view.stage != delivery.stage or view.tier != delivery.tier):
-            decider.segments(profile, cause, at, rule, step.outputs, step.facts)
-        if opened:
-            decider.score(profile, cause, at, None, model, step.outputs, step.facts, scheduled=False)
-
-    def _teller(self, profile: Profile, model: ChurnScorer, step: Step) -> Callable[[Moment], None]:
-        def told(moment: Moment) -> None:
-            self._decider.moment(profile, moment, model, step.outputs, step.facts)
-
-        return told
 
     def _outliers(self, event: Event) -> int:
         limit = self.policy.line_value
@@ -389,7 +329,7 @@ class PartitionEngine:
             before = profile.view.stage
             view = profile.view
             while view.next_at <= at:
-                self._fold.advance(view, view.next_at, profile.user_hash, self._teller(profile, model, step))
+                self._fold.advance(view, view.next_at, profile.user_hash, self._teller.moments(profile, model, step))
                 step.changed[user_id] = None
                 step.portraits[user_id] = None
             if profile.open and profile.open[-1].ts < self.watermark:
@@ -453,10 +393,10 @@ class PartitionEngine:
             fold.plan(state, state.through, profile.user_hash)
             profile.settled = encode_state(state)
         profile.refold(fold, max(self.clock, profile.view.fired))
-        self._unserve(profile, step.facts)
+        unserve(profile, step.facts)
         at = max(self.clock, profile.delivery.as_of)
         cause = by_policy(at, self.policy.fingerprint)
-        self._tell(profile, cause, at, f"policy {self.policy.version}", False, model, step)
+        self._teller.tell(profile, cause, at, f"policy {self.policy.version}", False, model, step)
         self._decider.rebanded(profile, cause, at, step.outputs, step.facts)
         self._restage(before, profile)
         self._seen(profile, told, step)
