@@ -8,21 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import expm1
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from streams.core.events import DAY_MS, INPUT_TOPICS, MICRO, Event
+from streams.core.causes import Cause, by_silence
+from streams.core.events import INPUT_TOPICS, Event
+from streams.core.evidence import band_name, stage_evidence, tier_name, value_evidence
 from streams.core.features import NAMES, vector
 from streams.core.fold import Moment
 from streams.core.hashing import output_id
 from streams.core.instants import format_instant
-from streams.core.lifecycle import usual_gap_ms
-from streams.core.policy import BANDS, TIERS, Compiled, band_of
+from streams.core.policy import TIERS, Compiled, band_of
 from streams.core.ports import ChurnScorer, Contribution, Facts, Output
 from streams.core.profile import AFTER_EVENTS, Profile
 from streams.core.reasons import MOST_REASONS, reasons
 from streams.core.state import PHASES, STAGE_NAMES
 from streams.core.stored_profile import Delivery, Served
-from streams.core.windows import window
 
 SEGMENT_CHANGES: Final = "segment-changes"
 CHURN_RISK: Final = "churn-risk"
@@ -32,53 +32,6 @@ MOVED: Final = 0.05
 MODEL_NAME: Final = "churn"
 _RECENCY: Final = NAMES.index("recency_days")
 _GAP: Final = NAMES.index("usual_gap_days")
-
-
-class Cause(NamedTuple):
-    """Why something is told: an event, or silence up to a deadline, or a new policy."""
-
-    kind: str
-    id: str
-    event: Event | None
-    at: int
-
-    def body(self) -> dict[str, Any]:
-        """The ``cause`` of a message."""
-        if self.event is not None and self.kind == "event":
-            event = self.event
-            return {
-                "kind": "event",
-                "event_id": event.id,
-                "topic": INPUT_TOPICS[event.kind],
-                "partition": event.partition,
-                "offset": event.offset,
-            }
-        return {"kind": self.kind, "deadline": format_instant(self.at)}
-
-
-def by_event(event: Event) -> Cause:
-    """A cause that came in."""
-    return Cause("event", event.id, event, event.ts)
-
-
-def by_silence(at: int) -> Cause:
-    """A cause that is the absence of events."""
-    return Cause("silence", f"deadline:{at}", None, at)
-
-
-def by_policy(at: int, fingerprint: int) -> Cause:
-    """A cause that is a changed policy."""
-    return Cause("policy", f"policy:{fingerprint:08x}", None, at)
-
-
-def tier_name(tier: int) -> str | None:
-    """The name of a value tier; None for who never bought."""
-    return TIERS[tier] if tier >= 0 else None
-
-
-def band_name(band: int) -> str | None:
-    """The name of a risk band; None before the first probability."""
-    return BANDS[band] if band >= 0 else None
 
 
 def untold(delivery: Delivery, dimension: str, previous: str | None) -> bool:
@@ -143,7 +96,7 @@ class Decider:
                 STAGE_NAMES[view.stage],
                 view.since,
                 rule,
-                self._evidence(profile, at),
+                stage_evidence(profile.view, at, self.policy),
                 outputs,
                 facts,
             )
@@ -159,7 +112,7 @@ class Decider:
                 tier_name(view.tier),
                 at,
                 "sum of R, F and M",
-                self._value_evidence(profile, at),
+                value_evidence(profile.view, at),
                 outputs,
                 facts,
             )
@@ -196,35 +149,6 @@ class Decider:
         outputs.append(Output(SEGMENT_CHANGES, key, profile.user_id, at, body))
         change = (dimension, previous or "none", current or "none")
         facts.transitions[change] = facts.transitions.get(change, 0) + 1
-
-    def _evidence(self, profile: Profile, at: int) -> dict[str, Any]:
-        view = profile.view
-        evidence: dict[str, Any] = {
-            "orders": view.orders,
-            "orders_365d": view.orders_365d,
-            "active_days": view.active_days,
-            "clicks_30d": 0,
-            "searches_30d": 0,
-        }
-        month = window(view, at, 30)
-        evidence["clicks_30d"], evidence["searches_30d"] = month.clicks, month.searches
-        if view.orders:
-            evidence["days_since_last_order"] = round((at - view.last_order) / DAY_MS, 3)
-            evidence["usual_gap_days"] = round(usual_gap_ms(view, self.policy) / DAY_MS, 3)
-        else:
-            evidence["days_silent"] = round((at - view.active_at) / DAY_MS, 3)
-        return evidence
-
-    def _value_evidence(self, profile: Profile, at: int) -> dict[str, Any]:
-        view = profile.view
-        evidence: dict[str, Any] = {
-            "rfm": rfm_text(view.rfm),
-            "orders_365d": view.orders_365d,
-            "net_spend_365d": view.amount_365d / MICRO,
-        }
-        if view.orders:
-            evidence["days_since_last_order"] = round((at - view.last_order) / DAY_MS, 3)
-        return evidence
 
     # -- risk --------------------------------------------------------------------------------------------------------
 
@@ -369,8 +293,3 @@ class Decider:
         }
         body["id"] = key = output_id(profile.user_id, LATE_EVENTS, event.id, "", "", "")
         return Output(LATE_EVENTS, key, profile.user_id, event.ts, body)
-
-
-def rfm_text(rfm: int) -> str | None:
-    """R, F and M as the three digits people write; None for who never bought."""
-    return f"{rfm:03d}" if rfm else None

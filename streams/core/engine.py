@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from streams.core.causes import Cause, by_event, by_policy
 from streams.core.deadlines import DeadlineQueue
-from streams.core.decisions import CHURN_RISK, Cause, Decider, by_event, by_policy, untold
+from streams.core.decisions import CHURN_RISK, Decider, untold
 from streams.core.events import DAY_MS, INPUT_TOPICS, MINUTE_MS, Event, Kind, Position
 from streams.core.fold import Fold
 from streams.core.instants import format_instant

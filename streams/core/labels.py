@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streams.core.decisions import tier_name
+from streams.core.evidence import tier_name
 from streams.core.hashing import output_id
 from streams.core.ports import Example
 from streams.core.profile import Profile

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import msgspec
 
-from streams.core.decisions import band_name, rfm_text, tier_name
 from streams.core.events import MICRO
+from streams.core.evidence import band_name, rfm_text, tier_name
 from streams.core.hashing import output_id
 from streams.core.instants import format_instant
 from streams.core.ports import Output

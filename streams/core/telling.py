@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from streams.core.decisions import Cause, Decider, by_silence
+from streams.core.causes import Cause, by_silence
+from streams.core.decisions import Decider
 from streams.core.fold import Fold, Moment
 from streams.core.policy import Compiled
 from streams.core.ports import ChurnScorer, Facts, Step
