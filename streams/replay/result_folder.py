@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
-import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final, Self
@@ -59,18 +59,24 @@ class ResultFolder:
             raise OutputFolderError(
                 f"{place} is not empty and holds no earlier result.", "Name another folder with --out, or empty it."
             )
-        try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            self._made = Path(tempfile.mkdtemp(prefix=f".{place.name}.unfinished-", dir=place.parent))
-        except OSError as error:
-            raise OutputFolderError(
-                f"{place.parent} cannot be written: {error.strerror}.", "Name a folder you may write with --out."
-            ) from error
+        # Named before it is made: whenever an interrupt comes, it is known what to take away.
+        self._made = place.parent / f".{place.name}.unfinished-{secrets.token_hex(4)}"
         self._files: dict[str, IO[bytes]] = {}
 
     def __enter__(self) -> Self:
-        for topic, name in FILES.items():
-            self._files[topic] = (self._made / name).open("wb", buffering=_BUFFER)
+        try:
+            self.place.parent.mkdir(parents=True, exist_ok=True)
+            self._made.mkdir(mode=0o700)
+            for topic, name in FILES.items():
+                self._files[topic] = (self._made / name).open("wb", buffering=_BUFFER)
+        except OSError as error:
+            self._remove()
+            raise OutputFolderError(
+                f"{self.place.parent} cannot be written: {error.strerror}.", "Name a folder you may write with --out."
+            ) from error
+        except BaseException:
+            self._remove()
+            raise
         return self
 
     def output(self, output: Output, line: bytes) -> None:
@@ -106,15 +112,22 @@ class ResultFolder:
         finally:
             shutil.rmtree(self._made, ignore_errors=True)
 
+    def _remove(self) -> None:
+        for file in self._files.values():
+            file.close()
+        shutil.rmtree(self._made, ignore_errors=True)
+
     def _put_in_place(self) -> None:
         self._made.chmod(0o755)
-        if self.place.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{self.place.name}.replaced-", dir=self.place.parent))
-            self.place.replace(old)
+        old = self.place.parent / f".{self.place.name}.replaced-{secrets.token_hex(4)}"
+        try:
+            if self.place.exists():
+                self.place.replace(old)
             self._made.replace(self.place)
-            shutil.rmtree(old)
-        else:
-            self._made.replace(self.place)
+        finally:
+            if not self.place.exists() and old.exists():  # interrupted in between: the earlier result stays
+                old.replace(self.place)
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def require_result(folder: Path) -> Path:

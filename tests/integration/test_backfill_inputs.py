@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from streams.replay.result_folder import ResultFolder
 from tests.support.backfills import Ran, backfill, ebbtide, shop_rows
 from tests.support.checkout import CHECKOUT
 from tests.support.event_logs import FORMATS, write_bytes, write_lines, write_log
@@ -230,7 +230,7 @@ def test_a_place_that_cannot_be_written_is_told(
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(tempfile, "mkdtemp", refuse)
+    monkeypatch.setattr(Path, "mkdir", refuse)
     assert "cannot be written: Permission denied" in refusal(capsys, tmp_path / "out", log)
 
 
@@ -359,6 +359,40 @@ def test_a_killed_run_leaves_no_folder_that_looks_finished(tmp_path: Path) -> No
     assert interrupted(tmp_path, signal.SIGKILL)[0] == -signal.SIGKILL
     assert not (tmp_path / "out").exists()
     assert not list(tmp_path.rglob("summary.json"))
+
+
+def test_an_interrupt_while_the_folder_is_made_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Path] = []
+    really = Path.open
+
+    def interrupting(path: Path, *arguments: Any, **named: Any) -> Any:
+        opened.append(path)
+        if len(opened) == 4:
+            raise KeyboardInterrupt
+        return really(path, *arguments, **named)
+
+    monkeypatch.setattr(Path, "open", interrupting)
+    with pytest.raises(KeyboardInterrupt), ResultFolder(tmp_path / "out"):
+        pytest.fail("entered")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupt_between_the_old_result_and_the_new_keeps_the_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    earlier = backfill([write_log(tmp_path / "small.jsonl", ROWS[:50])], tmp_path / "out").summary
+    really = Path.replace
+
+    def interrupting(path: Path, target: Path) -> Path:
+        if ".unfinished-" in path.name:
+            raise KeyboardInterrupt
+        return really(path, target)
+
+    monkeypatch.setattr(Path, "replace", interrupting)
+    with pytest.raises(KeyboardInterrupt), ResultFolder(tmp_path / "out"):
+        pass
+    assert Ran(tmp_path / "out").summary == earlier
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "small.jsonl"]
 
 
 def test_an_interrupted_run_keeps_the_earlier_result(tmp_path: Path) -> None:
