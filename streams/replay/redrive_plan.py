@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Final
 
 from streams.replay.letters import DeadLetter, Standing, Wanted
@@ -23,6 +24,8 @@ class PlanRow:
     accepted: int = 0
     again: Counter[str] = field(default_factory=Counter)
     """Those that would be rejected again, by reason."""
+    examples: list[Mended] = field(default_factory=list)
+    """The first few that would be accepted."""
 
 
 @dataclass(slots=True)
@@ -30,8 +33,6 @@ class Plan:
     """What a redrive would do."""
 
     rows: dict[tuple[str, str | None], PlanRow] = field(default_factory=dict)
-    examples: list[Mended] = field(default_factory=list)
-    """The first few that would be accepted."""
     refused: list[Mended] = field(default_factory=list)
     """The first few that would not."""
     left_out: Counter[Standing] = field(default_factory=Counter)
@@ -40,6 +41,12 @@ class Plan:
     """Letters that cannot be sent at all: cut, or of no input."""
     upto: dict[int, int] = field(default_factory=dict)
     """The newest letter looked at, by partition: who agreed to a plan agreed to no later ones."""
+
+    @property
+    def examples(self) -> list[Mended]:
+        """A few that would be accepted, of every reason in turn."""
+        turns = zip_longest(*(row.examples for row in self.rows.values()))
+        return [mended for turn in turns for mended in turn if mended is not None][:EXAMPLES]
 
     @property
     def accepted(self) -> int:
@@ -120,8 +127,8 @@ def plan(letters: Iterable[DeadLetter], choice: Choice, mending: Mending | None)
         mended = mending.mend(letter)
         if mended.rejection is None:
             row.accepted += 1
-            if len(made.examples) < EXAMPLES:
-                made.examples.append(mended)
+            if len(row.examples) < EXAMPLES:
+                row.examples.append(mended)
             continue
         row.again[mended.rejection.reason] += 1
         made.impossible += not can_be_sent(letter)
