@@ -239,8 +239,10 @@ class Cluster:
         self.watch.start()
         for name in (TRAINER, *WORKERS):
             self.members[name].wanted = True
-        ready = lambda: {TRAINER, *WORKERS} <= {sight.name for sight in self.watch.sights if sight.ready}  # noqa: E731
-        self._until(ready, "workers and trainer are ready", START_WITHIN_S)
+        self._until(self._all_ready, "workers and trainer are ready", START_WITHIN_S)
+
+    def _all_ready(self) -> bool:
+        return {TRAINER, *WORKERS} <= {sight.name for sight in self.watch.sights if sight.ready}
 
     def _member(self, name: str, arguments: list[str]) -> None:
         self._ports[name] = free_port()

@@ -144,9 +144,7 @@ def story(embedded_broker: RunningBroker, tmp_path_factory: pytest.TempPathFacto
         until(lambda: "too_late" in {one.reason for one in stored(settings)}, "what is 400 days old is too late again")
         for attempt in (1, 2, 3):
             told.parking.append(ebbtide("redrive", "--reason", "not_json", "--anyway", "--yes"))
-            until(
-                lambda n=attempt: n in {one.attempts for one in stored(settings) if one.reason == "not_json"}, "again"
-            )
+            until(lambda n=attempt: n in failures(settings), "again")
         told.parking.append(ebbtide("redrive", "--reason", "not_json", "--anyway", "--yes"))
         told.shown = ebbtide("show", next(one.place for one in stored(settings) if one.attempts == 3))
         told.dropped = [ebbtide("redrive", "--reason", "too_late", "--drop", "--yes") for _ in range(2)]
