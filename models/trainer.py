@@ -222,7 +222,7 @@ class Trainer:
     @property
     def cold_start(self) -> bool:
         """True until ``min_labels`` labels with both classes were learned."""
-        return self.model.labels < self._min_labels or not 0 < self.model.churned < self.model.labels
+        return self.model.labels < self._min_labels or not 0 < self.model.positives < self.model.labels
 
     @property
     def pending(self) -> int:

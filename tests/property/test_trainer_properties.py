@@ -157,7 +157,7 @@ def test_what_is_passed_over_is_still_learned_exactly_once(topic: list[Body], cr
     unique = {body["id"]: body for body in examples_of(topic)}
     assert trainer.counts["learned"] + trainer.counts["unlearned"] == len(unique)
     assert trainer.scorecard.summary()["labels"] == len(unique)
-    assert trainer.model.churned == sum(b["churned"] for b in unique.values() if b["features"] is not None)
+    assert trainer.model.positives == sum(b["churned"] for b in unique.values() if b["features"] is not None)
 
 
 @given(topics(), st.integers(0, 70))

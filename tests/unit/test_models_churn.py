@@ -150,7 +150,10 @@ def test_vector_of_another_length_is_refused() -> None:
         BayesianLogistic(NAMES).learn_vector([1.0], True)
 
 
-@pytest.mark.parametrize("parameters", [{"prior_variance": 0.0}, {"prior_variance": math.inf}, {"forgetting": 1.0}])
+@pytest.mark.parametrize(
+    "parameters",
+    [{"prior_variance": 0.0}, {"prior_variance": math.inf}, {"forgetting": 1.0}, {"likelihood_weight": 0.0}],
+)
 def test_parameter_out_of_range_is_refused(parameters: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="must be"):
         BayesianLogistic(NAMES, **parameters)
@@ -178,8 +181,50 @@ def test_forgetting_follows_a_shop_that_turns_around() -> None:
     assert forgetful.probability([1.5]) < 0.3 < steady.probability([1.5])
 
 
+def test_half_a_likelihood_moves_the_posterior_to_its_own_mode() -> None:
+    model = BayesianLogistic(["x"], likelihood_weight=0.5)
+    model.learn_vector([5.0], True)
+    w = float(model.weights[-1])
+    assert w / 10.0 == pytest.approx(0.5 * (1.0 - sigmoid(w)), abs=1e-12)  # of -w²/20 + ln(sigmoid(w)) / 2
+    assert model.covariance[1, 1] == pytest.approx(1.0 / (0.1 + 0.5 * sigmoid(w) * (1.0 - sigmoid(w))), rel=1e-12)
+
+
+def test_widening_multiplies_each_variance_and_leaves_the_weights() -> None:
+    model = learned(3_000, prior_variance=0.1)
+    weights, variances = model.weights.copy(), model.covariance.diagonal().copy()
+    model.widen(1.5)
+    assert (model.weights == weights).all()
+    assert model.covariance.diagonal()[[0, 1, 2, 4]] == pytest.approx(1.5 * variances[[0, 1, 2, 4]])
+
+
+def test_no_direction_is_ever_wider_than_the_prior() -> None:
+    model = learned(500)
+    prior = np.diag([0.01] * 4 + [10.0])
+    for _ in range(40):
+        model.widen(2.0)
+        assert (model.covariance == model.covariance.T).all()
+        assert np.linalg.eigvalsh(model.covariance).min() > 0.0
+        assert np.linalg.eigvalsh(prior - model.covariance).min() > -1e-12
+    assert model.covariance == pytest.approx(prior)
+
+
+def test_widened_model_learns_faster_what_changed() -> None:
+    steady, widened = learned(3_000), learned(3_000)
+    widened.widen(4.0)
+    for vector, churned in shop(200, seed=9):
+        steady.learn_vector(vector, not churned)
+        widened.learn_vector(vector, not churned)
+    assert widened.weights[0] < steady.weights[0]
+
+
+@pytest.mark.parametrize("factor", [0.99, math.nan, math.inf])
+def test_widening_by_less_than_one_is_refused(factor: float) -> None:
+    with pytest.raises(ValueError, match="factor must be"):
+        learned(5).widen(factor)
+
+
 def test_state_survives_json_to_the_bit_and_goes_on_the_same() -> None:
-    model = learned(150)
+    model = learned(150, prior_variance=0.02, forgetting=1e-5, likelihood_weight=0.3)
     restored = BayesianLogistic.from_state(NAMES, json.loads(json.dumps(model.state())))
     for vector, churned in shop(50, seed=8):
         model.learn_vector(vector, churned)
