@@ -13,7 +13,7 @@ from typing import Final
 
 from streams.core.causes import Cause, by_event, by_policy
 from streams.core.deadlines import DeadlineQueue
-from streams.core.decisions import CHURN_RISK, Decider, untold
+from streams.core.decisions import Decider, untold
 from streams.core.events import DAY_MS, INPUT_TOPICS, MINUTE_MS, Event, Kind, Position
 from streams.core.fold import Fold
 from streams.core.instants import format_instant
@@ -25,6 +25,7 @@ from streams.core.portrait import portrait
 from streams.core.ports import ChurnScorer, Facts, Output, Rejection, Seen, Step
 from streams.core.profile import MAX_OPEN, MOST_OPEN_BYTES, Profile
 from streams.core.profile_cache import ProfileCache, ProfileStore
+from streams.core.risk import CHURN_RISK
 from streams.core.state import NO_TIME, STAGE_NAMES, Observation, decode_state, encode_state
 from streams.core.stored_profile import Delivery, read_header
 from streams.core.telling import Teller, unserve
@@ -210,7 +211,7 @@ class PartitionEngine:
         kept = profile.delivery
         profile.delivery = Delivery(seq=kept.seq, band=kept.band)
         outputs: list[Output] = []
-        self._decider.score(profile, cause, at, None, model, outputs, Facts(), scheduled=False)
+        self._decider.risk.score(profile, cause, at, None, model, outputs, Facts(), scheduled=False)
         profile.delivery = kept
         return [output for output in outputs if output.topic == CHURN_RISK]
 
@@ -398,7 +399,7 @@ class PartitionEngine:
         at = max(self.clock, profile.delivery.as_of)
         cause = by_policy(at, self.policy.fingerprint)
         self._teller.tell(profile, cause, at, f"policy {self.policy.version}", False, model, step)
-        self._decider.rebanded(profile, cause, at, step.outputs, step.facts)
+        self._decider.risk.rebanded(profile, cause, at, step.outputs, step.facts)
         self._restage(before, profile)
         self._seen(profile, told, step)
         step.changed[profile.user_id] = None

@@ -43,7 +43,7 @@ class Teller:
         if view.since >= 0 and (view.stage != delivery.stage or view.tier != delivery.tier):
             decider.segments(profile, cause, at, rule, step.outputs, step.facts)
         if opened:
-            decider.score(profile, cause, at, None, model, step.outputs, step.facts, scheduled=False)
+            decider.risk.score(profile, cause, at, None, model, step.outputs, step.facts, scheduled=False)
 
     def moments(self, profile: Profile, model: ChurnScorer, step: Step) -> Callable[[Moment], None]:
         """What tells of each deadline while a view is advanced."""
@@ -74,23 +74,23 @@ class Teller:
         corrected = delivery.band != rescoring.band
         decider, outputs, last = self._decider, step.outputs, rescoring.last
         if last is not None and (corrected or (money and view.orders)):
-            decider.score(
+            decider.risk.score(
                 profile, cause, last.at, last.features, model, outputs, facts, scheduled=False, band=rescoring.band
             )
         elif view.orders and (corrected or money):
             walked = rescoring.band if corrected else None
-            decider.score(profile, cause, at, None, model, outputs, facts, scheduled=False, band=walked)
+            decider.risk.score(profile, cause, at, None, model, outputs, facts, scheduled=False, band=walked)
         elif corrected:
             # Whose orders were all taken back has no probability; the band goes back to what the log says.
             delivery.probability = None
-            decider.banded(profile, cause, at, rescoring.band, outputs, facts)
+            decider.risk.banded(profile, cause, at, rescoring.band, outputs, facts)
 
     def _score_missing(self, profile: Profile, rescoring: Rescoring, model: ChurnScorer, step: Step) -> None:
         """Serve the scheduled scores that the corrected past has and the one before had not."""
         served = profile.delivery.served
         waiting = {observation.as_of for observation in profile.view.pending}
         for missing in [score for score in rescoring.scheduled if score.at in waiting and score.at not in served]:
-            self._decider.score(
+            self._decider.risk.score(
                 profile,
                 by_silence(missing.at),
                 missing.at,
