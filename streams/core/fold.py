@@ -189,7 +189,11 @@ class Fold:
             state.engaged = True
             if action == _CART:
                 state.carts += 1
+                state.carts_open += 1
+                state.last_cart = max(state.last_cart, ts)
                 add(state, ts, CARTS, 1)
+            elif action == _FAVOURITE:
+                state.last_favourite = max(state.last_favourite, ts)
         if event.category:
             interest(state, event.category, _INTEREST.get(action, 1_000), ts)
 
@@ -232,6 +236,8 @@ class Fold:
 
 def forget(state: State, at: int) -> None:
     """End a user who was silent for too long: whatever comes later is somebody new, but known labels are still told."""
-    fresh = State(through=at, fired=at, pending=[observation for observation in state.pending if observation.due <= at])
+    fresh = State(through=at, fired=at)
+    fresh.pending = [observation for observation in state.pending if observation.due <= at]
+    fresh.expected = [observation for observation in state.expected if observation.due <= at]
     for name in State.__struct_fields__:
         setattr(state, name, getattr(fresh, name))

@@ -6,6 +6,7 @@ from streams.core.evidence import tier_name
 from streams.core.hashing import output_id
 from streams.core.ports import Example
 from streams.core.profile import Profile
+from streams.core.schedule import spaced
 from streams.core.state import STAGE_NAMES, Observation
 from streams.core.stored_profile import Served
 
@@ -22,11 +23,13 @@ def labelled(profile: Profile, observation: Observation, served: Served) -> Exam
         user_hash=profile.user_hash,
         as_of_ms=observation.as_of,
         label_ms=observation.due,
-        churned=not observation.returned,
+        outcome=not observation.returned,
         probability=served.probability,
         model_version=served.version,
         cold_start=served.cold_start,
         stage=STAGE_NAMES[observation.stage],
         tier=tier_name(observation.tier),
         features=observation.features,
+        spend=observation.spend if observation.spend >= 0 else None,
+        spaced=spaced(profile.user_hash, observation.as_of, observation.due - observation.as_of),
     )

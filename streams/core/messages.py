@@ -167,15 +167,23 @@ class LateEvent(Body):
 
 
 class TrainingExample(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Topic ``training-examples``: a scheduled score whose label is known. ``features`` is base64 of float32, LE."""
+    """Topic ``training-examples``: a score whose label is known, ``churned`` or ``bought`` by its head.
+
+    ``features`` is base64 of float32, LE; ``spend`` is gross, in the shop's currency, within the horizon. On the
+    ``spaced`` ones, no two of a user within one horizon, champion and challenger are compared.
+    """
 
     type: Literal["example"]
+    format: Literal[2]
     id: str
     user_id: str
     user_hash: int
     as_of: str
     label_at: str
-    churned: Literal[0, 1]
+    head: Literal["churn", "propensity"]
+    churned: Literal[0, 1] | msgspec.UnsetType = msgspec.UNSET
+    bought: Literal[0, 1] | msgspec.UnsetType = msgspec.UNSET
+    spend: float | None
     probability: float | None
     model_version: str
     cold_start: bool
@@ -183,6 +191,7 @@ class TrainingExample(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     tier: str | None
     partition: int
     features: str | None
+    spaced: bool
     schema: str
     horizon_days: int
 
@@ -205,12 +214,15 @@ def example_body(example: Example, partition: int, schema: str, horizon_days: in
     """The ``training-examples`` body of a labelled score."""
     return {
         "type": "example",
+        "format": 2,
         "id": example.id,
         "user_id": example.user_id,
         "user_hash": example.user_hash,
         "as_of": format_instant(example.as_of_ms),
         "label_at": format_instant(example.label_ms),
-        "churned": int(example.churned),
+        "head": example.head,
+        "churned" if example.head == "churn" else "bought": int(example.outcome),
+        "spend": None if example.spend is None else example.spend / MICRO,
         "probability": example.probability,
         "model_version": example.model_version,
         "cold_start": example.cold_start,
@@ -218,6 +230,7 @@ def example_body(example: Example, partition: int, schema: str, horizon_days: in
         "tier": example.tier,
         "partition": partition,
         "features": None if example.features is None else b64encode(example.features).decode("ascii"),
+        "spaced": example.spaced,
         "schema": schema,
         "horizon_days": horizon_days,
     }

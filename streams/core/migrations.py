@@ -11,7 +11,11 @@ commit what that adds. Adding a field that has a default needs none of this, as 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from struct import Struct
 from typing import Any, Final, TypeVar
+from zlib import crc32
+
+import msgspec
 
 from streams.core.errors import StateError
 
@@ -66,7 +70,41 @@ def store_identity_2(identity: dict[str, Any]) -> dict[str, Any]:
     return {"format": 2, "changelog": identity["changelog"], "cluster_id": "", "partitions": 0, "inputs": []}
 
 
+_PROFILE_HEADER: Final = Struct(">BBQqqqBBBI")
+_PROFILE_CHECK: Final = Struct(">I")
+_STATE_PENDING_1: Final = 41
+_OBSERVATION_FEATURES_1: Final = 5
+
+
+def profile_2(value: bytes) -> bytes:
+    """Schema 1 knew neither the propensity to buy nor the spend after a score, and its features are no longer learned
+    from: a score that waits for its label goes on waiting, for the scorecard alone.
+
+    A value that is damaged stays so: it gets a checksum that does not fit.
+    """
+    begins = _PROFILE_HEADER.size + _PROFILE_CHECK.size
+    header = value[:1] + b"\x02" + value[2 : _PROFILE_HEADER.size]
+    if len(value) < begins:
+        return header
+    old = value[begins:]
+    if _PROFILE_CHECK.pack(crc32(old, crc32(value[: _PROFILE_HEADER.size]))) != value[_PROFILE_HEADER.size : begins]:
+        return header + _PROFILE_CHECK.pack(~crc32(old, crc32(header)) & 0xFFFFFFFF) + old
+    try:
+        body = msgspec.msgpack.decode(old)
+        state = msgspec.msgpack.decode(body[0])
+        for observation in state[_STATE_PENDING_1]:
+            observation[_OBSERVATION_FEATURES_1] = None
+            observation.append(-1)
+        state += [-1, 0, -1, []]
+        body[0] = msgspec.msgpack.encode(state)
+        body[5] += [None, -1, "", {}, None, -1, ""]
+        new = msgspec.msgpack.encode(body)
+    except (msgspec.DecodeError, LookupError, AttributeError, RecursionError, TypeError, ValueError):
+        # The checksum fits, so somebody wrote it on purpose; reading it says what it lacks.
+        new = old
+    return header + _PROFILE_CHECK.pack(crc32(new, crc32(header))) + new
+
+
 PARTITION_RECORD: Final[Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {1: partition_record_2}
 STORE_IDENTITY: Final[Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {1: store_identity_2}
-PROFILE: Final[Mapping[int, Callable[[bytes], bytes]]] = {}
-"""Schema 1 is the only one so far."""
+PROFILE: Final[Mapping[int, Callable[[bytes], bytes]]] = {1: profile_2}

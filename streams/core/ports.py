@@ -58,7 +58,7 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A scheduled score whose label is known: the body for ``training-examples``.
+    """A score whose label is known: the body for ``training-examples``.
 
     ``label_ms`` = as_of + horizon orders the learning; ``features`` is None for the three in four
     that only serve the scorecard.
@@ -69,14 +69,25 @@ class Example:
     user_hash: int
     as_of_ms: int
     label_ms: int
-    churned: bool
+    outcome: bool
+    """What the head asks for: churned, or bought."""
     probability: float | None
     model_version: str
     cold_start: bool
     stage: str
     tier: str | None
     features: bytes | None
-    """float32, little-endian, in catalogue order."""
+    """float32, little-endian, in catalogue order of the head."""
+    head: str = "churn"
+    spend: int | None = None
+    """Gross millionths bought in (as_of, label]; None where nobody asks."""
+    spaced: bool = False
+    """Whether champion and challenger are compared on it: no two of a user within one horizon."""
+
+    @property
+    def churned(self) -> bool:
+        """The outcome, where the head is that of churn."""
+        return self.outcome
 
 
 @dataclass(frozen=True, slots=True)

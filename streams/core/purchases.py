@@ -6,6 +6,7 @@ order takes the order back. A line worth more than the policy's limit is left ou
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Final
 
 from streams.core.events import DAY_MS, HOUR_MS, Event
@@ -59,9 +60,12 @@ def fold_purchase(state: State, event: Event, policy: Compiled, user_hash: int) 
 
 def _order(state: State, event: Event, gross: int, policy: Compiled, user_hash: int) -> bool:
     ts = event.ts
-    for observation in state.pending:
+    for observation in chain(state.pending, state.expected):
         if observation.as_of < ts <= observation.due:
             observation.returned = True
+            if observation.spend >= 0:
+                observation.spend += gross
+    state.carts_open = 0
     state.score_until = max(state.score_until, ts + policy.scores_stop_ms)
     key = stable_hash(event.order_key)
     for order in reversed(state.recent_orders):

@@ -60,7 +60,7 @@ CLICKED: Final = 2
 
 
 class Observation(msgspec.Struct, array_like=True, gc=False):
-    """A scheduled score waiting for its label."""
+    """A score waiting for its label: whether its user buys, and for how much, in (as_of, due]."""
 
     as_of: int
     due: int
@@ -68,7 +68,10 @@ class Observation(msgspec.Struct, array_like=True, gc=False):
     stage: int
     tier: int
     features: bytes | None
-    """float32, little-endian; None for the three in four that are not learned from."""
+    """float32, little-endian; None for those that are not learned from."""
+    spend: int = 0
+    """Gross millionths of what was bought until ``due``: accepted lines with a positive quantity that are no outliers.
+    Negative where it was not noted from the beginning."""
 
 
 class Order(msgspec.Struct, array_like=True, gc=False):
@@ -138,6 +141,12 @@ class State(msgspec.Struct, array_like=True, gc=False):
     pending: list[Observation] = msgspec.field(default_factory=list)
     last_churned: tuple[int, int] = (NO_TIME, NO_TIME)
     """(as_of, due) of the last label that said churned, to notice a late purchase that contradicts it."""
+    last_cart: int = NO_TIME
+    carts_open: int = 0
+    """Things put into the cart since the last order."""
+    last_favourite: int = NO_TIME
+    expected: list[Observation] = msgspec.field(default_factory=list)
+    """Propensity scores waiting for their label; ``pending`` holds those of the risk of churn."""
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -16,7 +16,7 @@ from streams.core.errors import StateError
 from streams.core.events import Event
 from streams.core.state import NO_TIME, STAGE_NAMES
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 MAGIC: Final = 0xEB
 _HEADER: Final = struct.Struct(">BBQqqqBBBI")
 _CHECK: Final = struct.Struct(">I")
@@ -63,8 +63,16 @@ class Delivery(msgspec.Struct, array_like=True, gc=False):
     """The band as of the settled state; disorder after it is scored again from here."""
     bands: list[tuple[int, int, str, int]] = msgspec.field(default_factory=list)
     """Changes of the band since then: instant, kind and id of what caused each, and the band."""
+    propensity: float | None = None
+    propensity_at: int = NO_TIME
+    propensity_version: str = ""
+    propensity_served: dict[int, Served] = msgspec.field(default_factory=dict)
+    spend: float | None = None
+    """Expected spend in the horizon as last told, in the shop's currency."""
+    spend_at: int = NO_TIME
+    spend_version: str = ""
 
-    def ended(self, served: dict[int, Served]) -> Delivery:
+    def ended(self, served: dict[int, Served], propensity_served: dict[int, Served] | None = None) -> Delivery:
         """What is left when the user is forgotten: scores whose label is still to be told, and the way back."""
         return Delivery(
             seq=self.seq,
@@ -73,6 +81,7 @@ class Delivery(msgspec.Struct, array_like=True, gc=False):
             served=served,
             settled_band=self.settled_band,
             bands=self.bands,
+            propensity_served=propensity_served or {},
         )
 
     def settle_bands(self, key: tuple[int, int, str]) -> None:

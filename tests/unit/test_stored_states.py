@@ -51,7 +51,7 @@ class TestProfileOfSchema1:
 
     def test_header(self) -> None:
         header = read_header(self.value)
-        assert (header.schema, header.writer, header.stage) == (1, WRITER, Stage.GROWING)
+        assert (header.schema, header.writer, header.stage) == (stored_profile.SCHEMA, WRITER, Stage.GROWING)
 
     def test_orders_and_money(self, ada: Profile) -> None:
         view = ada.view
@@ -76,6 +76,41 @@ class TestProfileOfSchema1:
     def test_a_score_that_waits_for_its_label(self, ada: Profile) -> None:
         (waiting,) = ada.view.pending
         assert (waiting.due - waiting.as_of, waiting.returned) == (30 * DAY_MS, True)
+
+    def test_a_score_that_waits_is_no_longer_learned_from_and_its_spend_is_unknown(self, ada: Profile) -> None:
+        (waiting,) = ada.view.pending
+        assert (waiting.features, waiting.spend) == (None, -1)
+
+    def test_no_propensity_and_no_expected_spend_were_told(self, ada: Profile) -> None:
+        delivery = ada.delivery
+        assert (delivery.propensity, delivery.propensity_at, delivery.spend, ada.view.expected) == (None, -1, None, [])
+
+    def test_it_is_stored_again_as_a_migrated_one(self, ada: Profile) -> None:
+        policy = read_header(self.value).policy
+        assert ada.encode(WRITER, policy) == migrations.profile_2(self.value)
+
+    def test_a_damaged_one_is_refused_though_it_was_migrated(self) -> None:
+        with pytest.raises(StateError, match="checksum"):
+            stored_profile.unpack_profile(self.value[:-1] + bytes([self.value[-1] ^ 1]))
+
+
+class TestProfileOfSchema2:
+    """Ada's story again; what she bought after her score is noted with it."""
+
+    value = (STATES / "profile-2.bin").read_bytes()
+
+    @pytest.fixture
+    def ada(self) -> Profile:
+        return decode_profile("ada", self.value, Fold(COMPILED, HORIZON_DAYS * DAY_MS))
+
+    def test_orders_money_and_carts(self, ada: Profile) -> None:
+        view = ada.view
+        assert (view.orders, view.amount, view.carts_open) == (2, 35_500_000, 1)
+        assert view.last_cart == START + 7 * DAY_MS + 60_000
+
+    def test_a_score_that_waits_for_its_label_knows_what_was_spent_since(self, ada: Profile) -> None:
+        (waiting,) = ada.view.pending
+        assert (waiting.due - waiting.as_of, waiting.returned, waiting.spend) == (30 * DAY_MS, True, 25_500_000)
 
     def test_it_is_stored_again_as_it_was(self, ada: Profile) -> None:
         assert ada.encode(WRITER, read_header(self.value).policy) == self.value
@@ -143,17 +178,18 @@ def test_a_step_that_is_gone_is_said_with_the_way_around_it() -> None:
 
 
 def test_a_profile_of_an_older_schema_would_be_migrated_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A schema 2 that stores everything as schema 1 did."""
-    monkeypatch.setattr(stored_profile, "SCHEMA", 2)
-    monkeypatch.setattr(migrations, "PROFILE", {1: lambda value: bytes([value[0], 2]) + value[2:]})
+    """A schema 3 that stores everything as schema 2 does."""
+    monkeypatch.setattr(stored_profile, "SCHEMA", 3)
+    steps = {1: migrations.profile_2, 2: lambda value: bytes([value[0], 3]) + value[2:]}
+    monkeypatch.setattr(migrations, "PROFILE", steps)
     value = (STATES / "profile-1.bin").read_bytes()
-    assert read_header(value).schema == 2
+    assert read_header(value).schema == 3
 
 
 def test_a_profile_of_a_schema_without_a_way_up_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stored_profile, "SCHEMA", 2)
-    with pytest.raises(StateError, match="version 1, and this Ebbtide cannot migrate from version 1"):
-        read_header((STATES / "profile-1.bin").read_bytes())
+    monkeypatch.setattr(stored_profile, "SCHEMA", 3)
+    with pytest.raises(StateError, match="version 2, and this Ebbtide cannot migrate from version 2"):
+        read_header((STATES / "profile-2.bin").read_bytes())
 
 
 class TestACutOfAnOlderFormat:
