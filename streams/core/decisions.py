@@ -21,6 +21,7 @@ from streams.core.profile import AFTER_EVENTS, Profile
 from streams.core.risk import Risk
 from streams.core.state import STAGE_NAMES
 from streams.core.stored_profile import Delivery
+from streams.core.tally import CHURN, ERASED
 
 LATE_EVENTS: Final = "late-events"
 
@@ -105,7 +106,7 @@ class Decider:
         if moment.ended:
             # Nothing more is told but the end of the portrait; only the count of outputs goes on.
             served = {one.as_of: delivery.served[one.as_of] for one in view.pending if one.as_of in delivery.served}
-            facts.erased += len(delivery.served) - len(served)
+            facts.tally(profile.user_id, CHURN, ERASED, len(delivery.served) - len(served))
             if delivery.band >= 0:
                 delivery.bands.append((moment.at, AFTER_EVENTS, "", -1))
             profile.delivery = delivery.ended(served)

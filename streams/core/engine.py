@@ -28,6 +28,7 @@ from streams.core.profile_cache import ProfileCache, ProfileStore
 from streams.core.risk import CHURN_RISK
 from streams.core.state import NO_TIME, STAGE_NAMES, Observation, decode_state, encode_state
 from streams.core.stored_profile import Delivery, read_header
+from streams.core.tally import CHURN, CHURNED, ERASED, RETURNED
 from streams.core.telling import Teller, unserve
 
 GRACE_MS: Final = 10 * MINUTE_MS
@@ -366,15 +367,12 @@ class PartitionEngine:
         served = profile.delivery.served.pop(observation.as_of, None)
         if served is None:
             return
-        if observation.returned:
-            step.facts.returned += 1
-        else:
-            step.facts.churned += 1
+        step.facts.tally(profile.user_id, CHURN, RETURNED if observation.returned else CHURNED)
         step.examples.append(labelled(profile, observation, served))
 
     def _erase(self, profile: Profile, step: Step) -> None:
         user_id = profile.user_id
-        step.facts.erased += len(profile.delivery.served)
+        step.facts.tally(user_id, CHURN, ERASED, len(profile.delivery.served))
         self.stages[STAGE_NAMES[profile.view.stage]] -= 1
         self._profiles.forget(user_id)
         self._silence.drop(user_id)

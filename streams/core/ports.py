@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from streams.core.events import Event, Position
+from streams.core.tally import CHURN, Counts, add
 
 Contribution = tuple[int, float, float]
 """Index of a feature, what it adds to the logit against the average customer, and its training mean."""
@@ -124,6 +125,15 @@ class Facts:
     """(dimension, previous, current) -> how often."""
     scores: dict[str, int] = field(default_factory=dict)
     """band, ``cold`` or ``stale`` -> how often."""
+    tallies: dict[str, Counts] = field(default_factory=dict)
+    """User -> what became of their scheduled scores, by head."""
+
+    def tally(self, user_id: str, head: str, state: str, count: int = 1) -> None:
+        """Scheduled scores of a user came to a state (:data:`streams.core.tally.STATES`)."""
+        if count:
+            add(self.tallies.setdefault(user_id, {}), {head: {state: count}})
+            if head == CHURN:
+                setattr(self, state, getattr(self, state) + count)
 
     def count(self, kind: int, outcome: str) -> None:
         """Count the outcome of one record."""

@@ -16,6 +16,7 @@ from streams.core.ports import ChurnScorer, Contribution, Facts, Output
 from streams.core.profile import AFTER_EVENTS, Profile
 from streams.core.reasons import MOST_REASONS, reasons
 from streams.core.stored_profile import Served
+from streams.core.tally import CHURN, OPENED
 
 CHURN_RISK: Final = "churn-risk"
 MOVED: Final = 0.05
@@ -76,7 +77,7 @@ class Risk:
                 delivery.bands.append((*place, band))
         if scheduled:
             delivery.served[at] = Served(probability, cut.version, cold)
-            facts.opened += 1
+            facts.tally(profile.user_id, CHURN, OPENED)
         told = delivery.probability
         moved = probability is not None and (told is None or abs(probability - told) >= MOVED)
         if not (scheduled or delivery.scored_at < 0 or moved or band != previous):

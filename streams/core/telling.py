@@ -11,6 +11,7 @@ from streams.core.policy import Compiled
 from streams.core.ports import ChurnScorer, Facts, Step
 from streams.core.profile import Profile
 from streams.core.rescoring import Rescoring
+from streams.core.tally import CHURN, ERASED
 
 
 class Teller:
@@ -109,4 +110,4 @@ def unserve(profile: Profile, facts: Facts) -> None:
     waiting = {observation.as_of for observation in profile.view.pending}
     for as_of in [as_of for as_of in served if as_of not in waiting]:
         del served[as_of]
-        facts.erased += 1
+        facts.tally(profile.user_id, CHURN, ERASED)
