@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from river import base
 
+from models.packing import pack, triangle_of, unpack
+
 Vector = npt.NDArray[np.float64]
 
 CLIP: Final = 6.0
@@ -203,8 +205,7 @@ class BayesianLogistic(base.Classifier):
     # -- state -------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
-        """Everything learned, as JSON-ready numbers (the covariance by its lower triangle)."""
-        rows, columns = np.tril_indices(len(self.weights))
+        """Everything learned, JSON-ready (the covariance packed: :mod:`models.packing`)."""
         return {
             "kind": "bayesian_logistic",
             "prior_variance": float(self.prior_variance),
@@ -217,7 +218,7 @@ class BayesianLogistic(base.Classifier):
             "means": self.means.tolist(),
             "squares": self.squares.tolist(),
             "weights": self.weights.tolist(),
-            "covariance": self.covariance[rows, columns].tolist(),
+            "covariance": pack(triangle_of(self.covariance)),
         }
 
     @classmethod
@@ -239,12 +240,7 @@ class BayesianLogistic(base.Classifier):
             if values.shape != (length,) or not np.isfinite(values).all():
                 raise ValueError(f"{name} must be {length} finite numbers")
             setattr(model, name, values)
-        triangle = np.array(state["covariance"], dtype=np.float64)
-        rows, columns = np.tril_indices(size + 1)
-        if triangle.shape != rows.shape or not np.isfinite(triangle).all():
-            raise ValueError(f"covariance must be {len(rows)} finite numbers")
-        model.covariance[rows, columns] = triangle
-        model.covariance[columns, rows] = triangle
+        model.covariance = unpack(state["covariance"], size + 1)
         return model
 
     # -- arithmetic --------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -13,20 +14,24 @@ import numpy.typing as npt
 from models.errors import TrainingRecordError
 from models.marks import Mark, checked
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+"""Format 1 had one head, and named no format."""
+CHURN: Final = "churn"
+"""The head of examples that name none: those of format 1."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 class TrainingExample(NamedTuple):
-    """A scheduled score whose label is known."""
+    """A score whose label is known."""
 
     id: str
     user_hash: int
     partition: int
     as_of_ms: int
     label_ms: int
-    churned: bool
+    outcome: bool
+    """What the head asks for: churned, or bought."""
     probability: float | None
     """As served; None if the score was cold."""
     stage: str
@@ -35,6 +40,26 @@ class TrainingExample(NamedTuple):
     """None for the three in four that serve the scorecard only."""
     schema: str
     horizon_days: int
+    head: str = "churn"
+    spend: float | None = None
+    """Gross, in the shop's currency, within the horizon; None where it was not noted."""
+    spaced: bool = False
+    """Whether models are compared on it: no two of a user within one horizon. Format 1 did not say."""
+
+    @property
+    def churned(self) -> bool:
+        """The outcome, where the head is that of churn."""
+        return self.outcome
+
+
+class Rollback(NamedTuple):
+    """Somebody asks for the models of an earlier cut."""
+
+    id: str
+    version: str
+    heads: Mapping[str, Mapping[str, Any]]
+    """The heads of that cut, as it holds them."""
+    by: str
 
 
 def decode_example(body: Mapping[str, Any], offset: int, partitions: int) -> TrainingExample:
@@ -56,21 +81,29 @@ def decode_example(body: Mapping[str, Any], offset: int, partitions: int) -> Tra
         probability = body["probability"]
         if probability is not None and not 0.0 <= probability <= 1.0:
             raise ValueError(f"probability {probability!r} is not within 0 and 1")
-        if body["churned"] not in (0, 1):
-            raise ValueError(f"churned is {body['churned']!r}")
+        head = str(body.get("head", CHURN))
+        label = "churned" if head == CHURN else "bought"
+        if body[label] not in (0, 1):
+            raise ValueError(f"{label} is {body[label]!r}")
+        spend = body.get("spend")
+        if spend is not None and not 0.0 <= spend < math.inf:
+            raise ValueError(f"spend {spend!r} is no amount")
         return TrainingExample(
             id=str(body["id"]),
             user_hash=int(body["user_hash"]),
             partition=_partition(body, partitions),
             as_of_ms=_instant(body["as_of"]),
             label_ms=_instant(body["label_at"]),
-            churned=bool(body["churned"]),
+            outcome=bool(body[label]),
             probability=None if probability is None else float(probability),
             stage=str(body["stage"]),
             tier=None if body["tier"] is None else str(body["tier"]),
             features=features,
             schema=str(body["schema"]),
             horizon_days=int(body["horizon_days"]),
+            head=head,
+            spend=None if spend is None else float(spend),
+            spaced=bool(body.get("spaced", False)),
         )
     except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise _unreadable("example", offset, error) from error
@@ -98,10 +131,29 @@ def decode_mark(body: Mapping[str, Any], offset: int, partitions: int) -> tuple[
         raise _unreadable("mark", offset, error) from error
 
 
+def decode_rollback(body: Mapping[str, Any], offset: int) -> Rollback:
+    """What a rollback asks for, from its record.
+
+    Raises
+    ------
+    TrainingRecordError
+        If a field is missing or of the wrong type.
+    """
+    try:
+        _refuse_newer(body)
+        heads = body["heads"]
+        if not isinstance(heads, dict) or not all(isinstance(state, dict) for state in heads.values()):
+            raise ValueError("heads is no object of objects")
+        return Rollback(str(body["id"]), str(body["version"]), heads, str(body["by"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise _unreadable("rollback", offset, error) from error
+
+
 def _refuse_newer(body: Mapping[str, Any]) -> None:
     """Records of format 1 name none; a later one must, so that an older trainer does not take it for its own."""
-    if (stored := body.get("format", FORMAT)) != FORMAT:
-        raise ValueError(f"it has format {stored!r}, and this Ebbtide reads format {FORMAT}")
+    stored = body.get("format", 1)
+    if not isinstance(stored, int) or not 1 <= stored <= FORMAT:
+        raise ValueError(f"it has format {stored!r}, and this Ebbtide reads up to format {FORMAT}")
 
 
 def _partition(body: Mapping[str, Any], partitions: int) -> int:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import math
-import struct
 from bisect import bisect_right, insort
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
-
-import numpy as np
-import numpy.typing as npt
+from typing import Any, Final
 
 from models.errors import SnapshotError
+from models.heads import CHURN, PROPENSITY, HeadSpec
+from models.linear_scorer import Contribution, LinearScorer
+from models.schema import moved
 from models.snapshots import DAY_MS, LAST_INSTANT, verify
 
 HOUR_MS: Final = 3_600_000
 NO_VERSION: Final = "none"
 """Version of the model before anything was learned."""
-
-Matrix = npt.NDArray[np.float64]
 
 
 def floor_day(instant_ms: int) -> int:
@@ -26,174 +22,56 @@ def floor_day(instant_ms: int) -> int:
     return instant_ms - instant_ms % DAY_MS
 
 
-class Contribution(NamedTuple):
-    """What one feature adds to the logit against the average customer."""
-
-    feature: int
-    contribution: float
-    usual: float
-    """The training mean of the feature, in the unit of the feature vector."""
-
-
 class ServingCut:
-    """A frozen model, reduced to what a score needs: fast, and a few kilobytes.
+    """One cut, reduced to what scores need.
 
     Parameters
     ----------
-    version, day_ms, cold_start
-        Name, the instant (ms) up to which labels were learned, and whether that is still too little.
-    means, deviations, weights
-        Per feature: training mean, training standard deviation (0 if it never varied), weight per deviation.
-    intercept
-        Logit of the average customer.
-    clip
-        Inputs are held within this many deviations of the mean, as they were when learning.
+    version, day_ms
+        Name, and the instant (ms) up to which labels were learned.
+    churn
+        Scores the churn head.
+    propensity
+        Scores the propensity head; None where the cut has none.
     """
 
-    __slots__ = (
-        "_intercept",
-        "_limit",
-        "_lower",
-        "_means",
-        "_pack",
-        "_slopes",
-        "_upper",
-        "cold_start",
-        "day_ms",
-        "version",
-    )
+    __slots__ = ("churn", "cold_start", "day_ms", "explained", "probability", "propensity", "version")
 
-    def __init__(
-        self,
-        version: str,
-        day_ms: int,
-        cold_start: bool,
-        means: Sequence[float],
-        deviations: Sequence[float],
-        weights: Sequence[float],
-        intercept: float,
-        clip: float,
-    ) -> None:
+    def __init__(self, version: str, day_ms: int, churn: LinearScorer, propensity: LinearScorer | None = None) -> None:
         self.version = version
         self.day_ms = day_ms
-        self.cold_start = cold_start
-        self._means: Matrix = np.array(means, dtype=np.float64)
-        # The clip is moved from deviations to the feature's own unit: one division less per score.
-        self._upper: Matrix = np.array(deviations, dtype=np.float64) * clip
-        self._lower: Matrix = -self._upper
-        self._slopes: Matrix = np.array(
-            [w / s if s > 0.0 else 0.0 for w, s in zip(weights, deviations, strict=True)], dtype=np.float64
-        )
-        self._intercept = intercept
-        self._limit = len(self._means)
-        self._pack = struct.Struct(f"={self._limit}d").pack
+        self.churn = churn
+        self.propensity = propensity
+        self.cold_start = churn.cold_start
+        self.probability = churn.probability
+        """Probability of churn."""
+        self.explained = churn.explained
 
     @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> ServingCut:
-        """The serving part of a verified cut.
+    def from_record(cls, record: Mapping[str, Any], specs: Mapping[str, HeadSpec] | None = None) -> ServingCut:
+        """The serving part of a verified cut, brought over to the catalogues of ``specs`` where it has others.
 
         Raises
         ------
         SnapshotError
-            If the model inside is of an unknown kind or its parts do not fit each other.
+            If a model inside is of an unknown kind, its parts do not fit each other, or its catalogue is foreign.
         """
-        model = record["model"]
         try:
-            if model["kind"] != "bayesian_logistic":
-                raise ValueError(f"unknown model {model['kind']!r}")
-            *weights, intercept = (float(value) for value in model["weights"])
-            if not len(weights) == len(model["means"]) == len(record["features"]):
-                raise ValueError("weights, means and features differ in number")
-            deviations = [
-                math.sqrt(square / max(count, 1.0))
-                for square, count in zip(model["squares"], model["counts"], strict=True)
-            ]
-            return cls(
-                record["version"],
-                record["day"],
-                record["cold_start"],
-                [float(mean) for mean in model["means"]],
-                deviations,
-                weights,
-                intercept,
-                float(model["clip"]),
-            )
+            scorers = {name: _scorer(head, (specs or {}).get(name)) for name, head in record["heads"].items()}
+            return cls(record["version"], record["day"], scorers[CHURN], scorers.get(PROPENSITY))
         except (KeyError, OverflowError, TypeError, ValueError) as error:
             raise SnapshotError(
                 f"Model cut {record['version']} does not hold together ({error}).",
                 "Restore it from a copy, or retrain.",
             ) from error
 
-    def probability(self, features: Sequence[float]) -> float:
-        """Probability of churn for one feature vector, in catalogue order.
 
-        Raises
-        ------
-        ValueError
-            If the vector has the wrong length or holds a value that is not finite.
-        """
-        return self._probability(self._terms(features))
-
-    def explained(self, features: Sequence[float], most: int) -> tuple[float, list[Contribution]]:
-        """:meth:`probability` and :meth:`contributions` at the price of one.
-
-        Raises
-        ------
-        ValueError
-            As :meth:`probability`.
-        """
-        terms = self._terms(features)
-        return self._probability(terms), self._highest(terms, most)
-
-    def probabilities(self, matrix: npt.ArrayLike) -> Matrix:
-        """Probabilities for many vectors, one per row; equal to :meth:`probability` within 1e-12."""
-        x = np.asarray(matrix, dtype=np.float64)
-        if x.ndim != 2 or x.shape[1] != self._limit:
-            raise ValueError(f"expected rows of {self._limit} features, got shape {x.shape}")
-        if not np.isfinite(x).all():
-            row = int(np.flatnonzero(~np.isfinite(x).all(axis=1))[0])
-            self._refuse(x[row].tolist())
-        held = np.maximum(np.minimum(x - self._means, self._upper), self._lower)
-        logits = self._intercept + np.add.reduce(held * self._slopes, axis=1)
-        odds = np.exp(-np.abs(logits))
-        result: Matrix = np.where(logits >= 0.0, 1.0, odds) / (1.0 + odds)
-        return result
-
-    def contributions(self, features: Sequence[float], most: int) -> list[Contribution]:
-        """The features that raise the risk most against the average customer: only positive ones, highest first."""
-        return self._highest(self._terms(features), most)
-
-    def _highest(self, terms: Matrix, most: int) -> list[Contribution]:
-        order = np.argsort(-terms, kind="stable")[:most]
-        return [Contribution(int(i), float(terms[i]), float(self._means[i])) for i in order if terms[i] > 0.0]
-
-    def _probability(self, terms: Matrix) -> float:
-        logit = self._intercept + float(np.add.reduce(terms))
-        if logit >= 0.0:
-            return 1.0 / (1.0 + math.exp(-logit))
-        odds = math.exp(logit)
-        return odds / (1.0 + odds)
-
-    def _terms(self, features: Sequence[float]) -> Matrix:
-        """What each feature adds to the logit."""
-        if not math.isfinite(sum(features)):
-            self._refuse(features)
-        try:
-            packed = self._pack(*features)
-        except struct.error as error:
-            raise ValueError(f"expected {self._limit} features, got {len(features)}: {error}") from error
-        terms = np.frombuffer(packed) - self._means
-        np.minimum(terms, self._upper, out=terms)
-        np.maximum(terms, self._lower, out=terms)
-        np.multiply(terms, self._slopes, out=terms)
-        return terms
-
-    @staticmethod
-    def _refuse(features: Sequence[float]) -> None:
-        """Name the values that are not finite (finite values whose sum overflows are let through)."""
-        bad = [f"feature {i} is {value}" for i, value in enumerate(features) if not math.isfinite(value)]
-        if bad:
-            raise ValueError("not finite: " + ", ".join(bad[:5]))
+def _scorer(head: Mapping[str, Any], spec: HeadSpec | None) -> LinearScorer:
+    """The champion of a head."""
+    model, columns = head["models"][head["champion"]], head["columns"]
+    if spec is not None:
+        model, columns = moved(model, columns, spec.columns), spec.columns
+    return LinearScorer.from_state(columns, model, cold_start=head["cold_start"])
 
 
 class EmptyCut:
@@ -203,6 +81,7 @@ class EmptyCut:
     version: Final = NO_VERSION
     day_ms: Final = 0
     cold_start: Final = True
+    propensity: Final = None
 
     def probability(self, features: Sequence[float]) -> float:
         """One half: nothing is known."""
@@ -227,8 +106,9 @@ class Cuts:
 
     Parameters
     ----------
-    schema, horizon_days
-        What the program computes and predicts; a cut of another one is refused. None accepts any.
+    specs
+        What the program computes and predicts: a cut of other catalogues is brought over, one of another horizon is
+        refused. Without any, a cut is taken as it is.
     keep_days
         Days for which cuts are kept, counted back from the newest.
 
@@ -241,10 +121,12 @@ class Cuts:
     ('none', False)
     """
 
-    def __init__(self, schema: str | None = None, horizon_days: int | None = None, *, keep_days: int = 400) -> None:
+    def __init__(self, specs: Sequence[HeadSpec] = (), *, keep_days: int = 400) -> None:
         if keep_days < 1:
             raise ValueError(f"keep_days must be at least 1, not {keep_days}")
-        self._schema, self._horizon_days, self._keep_ms = schema, horizon_days, keep_days * DAY_MS
+        self._specs = {spec.name: spec for spec in specs}
+        self._horizons = {spec.name: spec.horizon_days for spec in specs}
+        self._keep_ms = keep_days * DAY_MS
         self._days: list[int] = []
         self._cuts: dict[int, ServingCut | EmptyCut] = {}
         self._first: int | None = None
@@ -263,7 +145,7 @@ class Cuts:
         """
         match record.get("type"):
             case "cut":
-                cut = ServingCut.from_record(verify(dict(record), schema=self._schema, horizon_days=self._horizon_days))
+                cut = ServingCut.from_record(verify(dict(record), horizons=self._horizons), self._specs)
                 self._put(cut.day_ms, cut)
             case "same":
                 day_ms = _day_of(record)

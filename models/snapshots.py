@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version as distribution_version
 from typing import Any, Final
 
-from models.errors import SnapshotError
+import numpy as np
 
-FORMAT: Final = 1
-MIGRATIONS: Final[dict[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {}
-"""What brings a cut of format n to n + 1, by n: pure functions of the record. Format 1 is the only one so far."""
+from models.errors import SnapshotError
+from models.packing import pack
+
+FORMAT: Final = 2
 DAY_MS: Final = 86_400_000
 LAST_INSTANT: Final = 253_402_300_799_999
 """9999-12-31T23:59:59.999Z: beyond it nothing has a date."""
@@ -26,36 +27,56 @@ _FIELDS: Final[dict[str, type | tuple[type, ...]]] = {
     "day": int,
     "final": bool,
     "version": str,
-    "model": dict,
-    "features": list,
-    "schema": str,
-    "horizon_days": int,
-    "cold_start": bool,
-    "examples": int,
+    "heads": dict,
     "next_offset": int,
     "resume": dict,
-    "scorecard": dict,
+}
+_HEAD_FIELDS: Final[dict[str, type | tuple[type, ...]]] = {
+    "horizon_days": int,
+    "columns": list,
+    "schema": str,
+    "cold_start": bool,
+    "examples": int,
+    "champion": str,
+    "models": dict,
 }
 
 
-def schema_hash(names: Sequence[str]) -> str:
-    """SHA-256 (hex) of a feature catalogue: one string per feature, say name, unit and transform, in order.
+def _one_head(record: dict[str, Any]) -> dict[str, Any]:
+    """Format 1 had one model, of churn, whose features had names alone and whose covariance was a list."""
+    model = {name: value for name, value in record["model"].items() if name != "churned"}
+    model |= {
+        "positives": record["model"]["churned"],
+        "likelihood_weight": 1.0,
+        "covariance": pack(np.array(record["model"]["covariance"], dtype=np.float64)),
+    }
+    head = {
+        "horizon_days": record["horizon_days"],
+        "columns": record["features"],
+        "schema": record["schema"],
+        "cold_start": record["cold_start"],
+        "examples": record["examples"],
+        "champion": "posterior",
+        "models": {"posterior": model},
+        "counts": {},
+        "scorecard": record["scorecard"],
+    }
+    gone = {"model", "features", "schema", "horizon_days", "cold_start", "examples", "scorecard"}
+    return {**{name: value for name, value in record.items() if name not in gone}, "heads": {"churn": head}}
 
-    Examples
-    --------
-    >>> schema_hash(["recency d log1p"]) == schema_hash(["recency h log1p"])
-    False
-    """
-    return hashlib.sha256(_canonical(list(names))).hexdigest()
+
+MIGRATIONS: Final[dict[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {1: _one_head}
+"""What brings a cut of format n to n + 1, by n: pure functions of the record."""
 
 
 def model_hash(cut: Mapping[str, Any]) -> str:
-    """SHA-256 (hex) of what a cut has learned: weights, covariance, moments and counts.
+    """SHA-256 (hex) of what a cut has learned: weights, covariance, moments and counts, and who serves.
 
     Independent of offsets, of how often the log was read, and of the day: the same examples learned in the
     same order give the same hash.
     """
-    return hashlib.sha256(_canonical(cut["model"])).hexdigest()
+    learned = {name: [head["champion"], head["models"]] for name, head in cut["heads"].items()}
+    return hashlib.sha256(_canonical(learned)).hexdigest()
 
 
 def day_text(instant_ms: int) -> str:
@@ -72,14 +93,9 @@ def cut_record(
     *,
     day_ms: int,
     final: bool,
-    model: Mapping[str, Any],
-    features: Sequence[str],
-    schema: str,
-    horizon_days: int,
-    cold_start: bool,
+    heads: Mapping[str, Mapping[str, Any]],
     next_offset: int,
     resume: Mapping[str, Any],
-    scorecard: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The ``model-cuts`` record of one cut.
 
@@ -87,14 +103,12 @@ def cut_record(
     ----------
     day_ms
         The instant up to which labels were learned: a midnight (UTC), or the end of a finished run.
-    model
-        The state of the model (:meth:`models.churn.BayesianLogistic.state`).
-    schema
-        Hash of the feature catalogue (:func:`schema_hash`).
+    heads
+        The state of each head (:meth:`models.heads.Head.state`), by name.
     next_offset
         Offset of ``training-examples`` from which a trainer that starts from this cut reads on.
-    resume, scorecard
-        What the trainer needs beside the model to end as if it had never stopped.
+    resume
+        What the trainer needs beside the heads to end as if it had never stopped.
     """
     record: dict[str, Any] = {
         "type": "cut",
@@ -102,15 +116,9 @@ def cut_record(
         "day": day_ms,
         "day_at": (_EPOCH + timedelta(milliseconds=day_ms)).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "final": final,
-        "model": dict(model),
-        "features": list(features),
-        "schema": schema,
-        "horizon_days": horizon_days,
-        "cold_start": cold_start,
-        "examples": model["labels"],
+        "heads": {name: dict(head) for name, head in heads.items()},
         "next_offset": next_offset,
         "resume": dict(resume),
-        "scorecard": dict(scorecard),
         "river": distribution_version("river"),
     }
     record["version"] = f"{day_text(day_ms)}-{model_hash(record)[:8]}"
@@ -118,13 +126,15 @@ def cut_record(
     return record
 
 
-def verify(record: object, *, schema: str | None = None, horizon_days: int | None = None) -> dict[str, Any]:
-    """The record, once it is known to be a cut of ours, whole, and of this feature schema and horizon.
+def verify(record: object, *, horizons: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """The record, once it is known to be a cut of ours, whole, and of these horizons (in days, by head).
+
+    A cut of another feature catalogue passes: it is brought over where it is read (:func:`models.schema.moved`).
 
     Raises
     ------
     SnapshotError
-        Foreign, of a format this program does not read, tampered with or damaged, of another schema or another horizon.
+        Foreign, of a format this program does not read, tampered with or damaged, or of another horizon.
     """
     if not isinstance(record, dict) or record.get("type") != "cut" or not isinstance(record.get("format"), int):
         raise SnapshotError("This is not a model cut of Ebbtide.", "Give a model.json or the model-cuts topic.")
@@ -137,6 +147,8 @@ def verify(record: object, *, schema: str | None = None, horizon_days: int | Non
         record = _migrated(record)
     name = f"model cut {record.get('version', 'without version')!s}"
     wrong = [key for key, kind in _FIELDS.items() if not isinstance(record.get(key), kind)]
+    if "heads" not in wrong:
+        wrong += _head_faults(record["heads"])
     if "day" not in wrong and not 0 <= record["day"] <= LAST_INSTANT:
         wrong.append("day")
     if wrong:
@@ -147,17 +159,25 @@ def verify(record: object, *, schema: str | None = None, horizon_days: int | Non
         raise SnapshotError(f"The {name} holds what JSON cannot: {error}.", "Restore it, or retrain.") from error
     if record.get("checksum") != checksum:
         raise SnapshotError(f"The {name} does not fit its checksum.", "Restore it from a copy, or retrain.")
-    if schema is not None and record["schema"] != schema:
-        raise SnapshotError(
-            f"The {name} was learned on feature schema {record['schema'][:12]}, and here it is {schema[:12]}.",
-            "Start a new model, or run the Ebbtide that made it.",
-        )
-    if horizon_days is not None and record["horizon_days"] != horizon_days:
-        raise SnapshotError(
-            f"The {name} predicts {record['horizon_days']} days ahead, and {horizon_days} are asked for.",
-            "Set the horizon it was made with, or start a new model.",
-        )
+    for head, days in (horizons or {}).items():
+        stored = record["heads"].get(head)
+        if stored is not None and stored["horizon_days"] != days:
+            raise SnapshotError(
+                f"The {name} predicts {head} {stored['horizon_days']} days ahead, and {days} are asked for.",
+                "Set the horizon it was made with, or start a new model.",
+            )
     return record
+
+
+def _head_faults(heads: Mapping[str, Any]) -> list[str]:
+    """Which parts of which heads are not usable."""
+    wrong = []
+    for name, head in heads.items():
+        if not isinstance(head, dict):
+            wrong.append(f"head {name}")
+            continue
+        wrong += [f"{name}.{key}" for key, kind in _HEAD_FIELDS.items() if not isinstance(head.get(key), kind)]
+    return wrong
 
 
 def dumps(record: Mapping[str, Any]) -> bytes:
@@ -165,13 +185,13 @@ def dumps(record: Mapping[str, Any]) -> bytes:
     return json.dumps(record, allow_nan=False, separators=(",", ":")).encode()
 
 
-def loads(text: bytes, *, schema: str | None = None, horizon_days: int | None = None) -> dict[str, Any]:
+def loads(text: bytes, *, horizons: Mapping[str, int] | None = None) -> dict[str, Any]:
     """Read back what :func:`dumps` wrote; refuses what :func:`verify` refuses, and what is not JSON."""
     try:
         record = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise SnapshotError(f"The model cut is not JSON ({error}).", "Restore it from a copy, or retrain.") from error
-    return verify(record, schema=schema, horizon_days=horizon_days)
+    return verify(record, horizons=horizons)
 
 
 def _migrated(record: dict[str, Any]) -> dict[str, Any]:
@@ -184,7 +204,12 @@ def _migrated(record: dict[str, Any]) -> dict[str, Any]:
                 f"The model cut has format {record['format']}, and this Ebbtide cannot migrate from format {at}.",
                 "Let the release before this one cut once more; or start a new model.",
             )
-        record = {**MIGRATIONS[at](record), "format": at + 1}
+        try:
+            record = {**MIGRATIONS[at](record), "format": at + 1}
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise SnapshotError(
+                f"The model cut of format {at} does not hold together ({error}).", "Restore it from a copy, or retrain."
+            ) from error
     return {**record, "checksum": checksum_of(record)}
 
 

@@ -12,13 +12,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
-from models.churn import BayesianLogistic
 from models.errors import SnapshotError, TrainingRecordError
-from models.evaluation import Scorecard
-from models.examples import TrainingExample, decode_example, decode_mark
+from models.examples import TrainingExample, decode_example, decode_mark, decode_rollback
+from models.heads import CHURN, AnyHead, Head, HeadSpec, head_from_state, head_of
 from models.marks import NOTHING, Marks, Snapshot
+from models.model_events import rolled_back
 from models.serving import NO_VERSION, floor_day
-from models.snapshots import DAY_MS, cut_record, schema_hash, verify
+from models.snapshots import DAY_MS, cut_record, verify
 
 
 class _Pending(NamedTuple):
@@ -34,9 +34,9 @@ class _Pending(NamedTuple):
 
 
 class Trainer:
-    """Learns from ``training-examples`` and cuts the model at the end of each event-time day.
+    """Learns from ``training-examples`` and cuts the models at the end of each event-time day.
 
-    Feed it every record in offset order; publish what it returns to ``model-cuts``, in order. Each cut's
+    Feed it every record in offset order; publish what it returns, in order, each to the topic of its type. Each cut's
     ``next_offset`` is where to read on from after a restart with :meth:`from_cut`.
 
     Which partitions are waited for is said in :class:`models.marks.Marks`. An example that comes later than its
@@ -46,56 +46,34 @@ class Trainer:
     ----------
     partitions
         Number of partitions of the inputs.
-    feature_names
-        The catalogue's features, in the order of the vectors.
-    horizon_days
-        Days that a label looks ahead; examples of another horizon are counted as ``foreign`` and left out.
-    schema
-        Hash of the feature catalogue; examples of another one are counted as ``foreign_schema``, scored, and not
-        learned. By default the hash of the names.
-    min_labels
-        Learned labels below which, or while all are of one class, cuts are cold.
+    heads
+        What is learned; examples of no head, or of another horizon, are counted as ``foreign`` and left out.
     idle_ms
         Wall time without a mark after which a partition is passed over.
-    model, scorecard
-        The model to start with and the scorecard that sees every example; by default new ones.
 
     Attributes
     ----------
     counts
-        ``learned``, ``unlearned`` (without features), ``repeats``, ``late``, ``foreign``, ``foreign_schema``.
+        ``repeats``, ``late``, ``foreign``, ``rollbacks``; what became of the rest each head counts.
 
     Examples
     --------
-    >>> trainer = Trainer(1, ["recency"], 30)
+    >>> trainer = Trainer(1, [head_of(HeadSpec("churn", ("recency",), 30))])
     >>> day = 86_400_000
     >>> mark = {"partition": 0, "partitions": 1, "watermark": 3 * day + 1, "drained": False}
     >>> trainer.mark({**mark, "clock": "log", "until": None}, offset=0, now_ms=0)
     [{'type': 'same', 'day': 259200000, 'version': 'none'}]
     """
 
-    def __init__(
-        self,
-        partitions: int,
-        feature_names: Sequence[str],
-        horizon_days: int,
-        *,
-        schema: str | None = None,
-        min_labels: int = 1_000,
-        idle_ms: int = 600_000,
-        model: BayesianLogistic | None = None,
-        scorecard: Scorecard | None = None,
-    ) -> None:
+    def __init__(self, partitions: int, heads: Sequence[AnyHead], *, idle_ms: int = 600_000) -> None:
         if partitions < 1:
             raise ValueError(f"partitions must be at least 1, not {partitions}")
         self._partitions = partitions
         self._marks = Marks(partitions, idle_ms)
-        self._features = tuple(feature_names)
-        self._horizon_days = horizon_days
-        self._schema = schema_hash(self._features) if schema is None else schema
-        self._min_labels = min_labels
-        self.model = BayesianLogistic(self._features) if model is None else model
-        self.scorecard = Scorecard() if scorecard is None else scorecard
+        self.heads: dict[str, AnyHead] = {head.spec.name: head for head in heads}
+        self._horizons = {
+            head.spec.name: head.spec.horizon_days for head in heads if head.spec.listens_to == head.spec.name
+        }
         self.counts: Counter[str] = Counter()
         self.version = NO_VERSION
         """Of the last cut."""
@@ -119,26 +97,22 @@ class Trainer:
         cls,
         record: Mapping[str, Any],
         partitions: int,
-        feature_names: Sequence[str],
-        horizon_days: int,
+        specs: Sequence[HeadSpec],
         *,
-        schema: str | None = None,
-        min_labels: int = 1_000,
         idle_ms: int = 600_000,
         whole_run: bool = False,
     ) -> Self:
         """The trainer as it was at a cut; go on with the record at the cut's ``next_offset``.
 
-        It ends with the same model as one that never stopped. ``whole_run`` is the scorecard's.
+        It ends with the same models as one that never stopped. A head that the cut does not know begins anew; one of
+        another feature catalogue is brought over (:func:`models.schema.moved`). ``whole_run`` is the scorecards'.
 
         Raises
         ------
         SnapshotError
             As :func:`models.snapshots.verify`, or if the cut counts other partitions or does not hold together.
         """
-        names = tuple(feature_names)
-        expected = schema_hash(names) if schema is None else schema
-        cut = verify(dict(record), schema=expected, horizon_days=horizon_days)
+        cut = verify(dict(record), horizons={spec.name: spec.horizon_days for spec in specs})
         marks = cut["resume"].get("marks")
         if not isinstance(marks, list) or len(marks) != partitions:
             raise SnapshotError(
@@ -146,16 +120,12 @@ class Trainer:
                 "Start a new model after changing the number of partitions.",
             )
         try:
-            trainer = cls(
-                partitions,
-                names,
-                horizon_days,
-                schema=expected,
-                min_labels=min_labels,
-                idle_ms=idle_ms,
-                model=BayesianLogistic.from_state(names, cut["model"]),
-                scorecard=Scorecard.from_state(cut["scorecard"], whole_run=whole_run),
-            )
+            stored = cut["heads"]
+            heads = [
+                head_from_state(spec, stored[spec.name], whole_run=whole_run) if spec.name in stored else head_of(spec)
+                for spec in specs
+            ]
+            trainer = cls(partitions, heads, idle_ms=idle_ms)
             trainer._resume(cut)
         except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
             raise SnapshotError(
@@ -165,8 +135,8 @@ class Trainer:
 
     # -- inputs ------------------------------------------------------------------------------------
 
-    def example(self, body: Mapping[str, Any], offset: int) -> None:
-        """Take in one example; it is learned when the marks pass it.
+    def example(self, body: Mapping[str, Any], offset: int) -> list[dict[str, Any]]:
+        """Take in one example; it is learned when the marks pass it, or at once if they have. Gives back events.
 
         Raises
         ------
@@ -174,23 +144,53 @@ class Trainer:
             If the record cannot be read; nothing was changed.
         """
         example = decode_example(body, offset, self._partitions)
-        if example.features is not None and example.schema == self._schema:
-            self._check_length(example, offset)
+        self._check_length(example, offset)
         again = offset < self._resumed_at
         self._next_position = max(self._next_position, offset + 1)
         if again and example.label_ms <= self._resumed_through:
-            return
-        if example.horizon_days != self._horizon_days:
+            return []
+        if example.horizon_days != self._horizons.get(example.head):
             self.counts["foreign"] += not again
         elif self._is_repeat(example):
             self.counts["repeats"] += not again
         elif example.label_ms < self._low:
             self.counts["late"] += 1
-            self._learn(example)
+            return self._learn(example)
         else:
             entry = _Pending(example.label_ms, example.user_hash, example.id, offset, self._marks.known, example)
             heapq.heappush(self._pending, entry)
             self._pending_ids.add(example.id)
+        return []
+
+    def rollback(self, body: Mapping[str, Any], offset: int) -> list[dict[str, Any]]:
+        """Go back to the models of an earlier cut, and cut at once; gives back the records to publish.
+
+        What was learned since that cut is let go; scorecards and the order of learning stay as they are.
+
+        Raises
+        ------
+        TrainingRecordError
+            The record cannot be read, or its models do not fit; nothing was changed.
+        """
+        asked = decode_rollback(body, offset)
+        again = offset < self._resumed_at
+        self._next_position = max(self._next_position, offset + 1)
+        if again or self._next_day is None:
+            return []
+        try:
+            models = {n: self.heads[n].models_of(state) for n, state in asked.heads.items() if n in self.heads}
+        except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
+            raise TrainingRecordError(
+                f"The models of the rollback at training-examples offset {offset} do not hold together: {error}.",
+                "Roll back to another version (ebbtide model list).",
+            ) from error
+        for name, stored in models.items():
+            self.heads[name].go_back(stored)
+        self.counts["rollbacks"] += 1
+        self._learned_since_cut += 1
+        day_ms = self._next_day - DAY_MS
+        before, cut = self.version, self._cut(day_ms, offset, final=False)
+        return [rolled_back(asked, day_ms, before, cut["version"]), cut]
 
     def mark(self, body: Mapping[str, Any], offset: int, now_ms: int) -> list[dict[str, Any]]:
         """Take in one partition's mark; gives back the records to publish.
@@ -220,9 +220,15 @@ class Trainer:
     # -- what can be asked -------------------------------------------------------------------------
 
     @property
-    def cold_start(self) -> bool:
-        """True until ``min_labels`` labels with both classes were learned."""
-        return self.model.labels < self._min_labels or not 0 < self.model.positives < self.model.labels
+    def churn(self) -> Head:
+        """The churn head."""
+        head = self.heads[CHURN]
+        assert isinstance(head, Head)
+        return head
+
+    def count(self, what: str) -> int:
+        """How many examples became that: the trainer's own :attr:`counts` and those of its heads."""
+        return self.counts[what] + sum(head.counts[what] for head in self.heads.values())
 
     @property
     def pending(self) -> int:
@@ -254,14 +260,16 @@ class Trainer:
         if low is not None and low > self._low:
             while self._next_day is not None and self._next_day < low:
                 day_ms = self._next_day
-                self._learn_below(day_ms + 1)
+                records += self._learn_below(day_ms + 1)
                 self._next_day += DAY_MS
+                records += self._closed(day_ms)
                 records.append(self._cut(day_ms, position, final=False))
-            self._learn_below(low)
+            records += self._learn_below(low)
         if until is not None and until > self._final_at and self._marks.all_reached(until):
-            self._learn_below(until + 1)
+            records += self._learn_below(until + 1)
             self._final_at = until
             self._next_day = floor_day(until) + DAY_MS
+            records += self._closed(until)
             records.append(self._cut(until, position, final=True))
         frontier = self._marks.frontier(self._next_day, None if until == self._final_at else until)
         if frontier is not None and frontier > self._frontier_at:
@@ -279,34 +287,42 @@ class Trainer:
             or example.id in self._ahead[example.partition]
         )
 
-    def _learn_below(self, bound: int) -> None:
+    def _learn_below(self, bound: int) -> list[dict[str, Any]]:
+        """Learn what has a label below an instant; what happened to the models comes back."""
+        events: list[dict[str, Any]] = []
         while self._pending and self._pending[0].label_ms < bound:
             entry = heapq.heappop(self._pending)
             self._pending_ids.discard(entry.id)
-            self._learn(entry.example)
+            events += self._learn(entry.example)
         self._low = max(self._low, bound)
+        return events
 
-    def _learn(self, example: TrainingExample) -> None:
-        """Score it as it was served, then learn from it."""
+    def _learn(self, example: TrainingExample) -> list[dict[str, Any]]:
+        """Have every head that listens test and learn it."""
         if example.label_ms >= self._marks.covered(example.partition):
             self._ahead[example.partition][example.id] = example.label_ms
-        self.scorecard.observe(
-            example.as_of_ms, example.label_ms, example.probability, example.churned, example.stage, example.tier
-        )
-        if example.features is None:
-            self.counts["unlearned"] += 1
-        elif example.schema != self._schema:
-            self.counts["foreign_schema"] += 1
-        else:
-            self.model.learn_vector(example.features, example.churned)
-            self.counts["learned"] += 1
-            self._learned_since_cut += 1
+        events: list[dict[str, Any]] = []
+        for head in self.heads.values():
+            if head.spec.listens_to == example.head:
+                before = head.learned
+                events += head.take(example)
+                self._learned_since_cut += head.learned - before
+        return events
+
+    def _closed(self, day_ms: int) -> list[dict[str, Any]]:
+        """Let the heads close a day; whatever happens to a model then is worth a cut."""
+        events = [event for head in self.heads.values() for event in head.close_day(day_ms)]
+        self._learned_since_cut += len(events)
+        return events
 
     def _check_length(self, example: TrainingExample, offset: int) -> None:
-        if example.features is not None and len(example.features) != len(self._features):
+        head = self.heads.get(example.head)
+        if head is None or example.features is None or example.schema != head.spec.schema:
+            return
+        if len(example.features) != len(head.spec.columns):
             raise TrainingRecordError(
                 f"The example at training-examples offset {offset} has {len(example.features)} features, and its "
-                f"schema {len(self._features)}.",
+                f"schema {len(head.spec.columns)}.",
                 "Check that workers and trainer run the same Ebbtide.",
             )
 
@@ -328,11 +344,7 @@ class Trainer:
         return cut_record(
             day_ms=day_ms,
             final=final,
-            model=self.model.state(),
-            features=self._features,
-            schema=self._schema,
-            horizon_days=self._horizon_days,
-            cold_start=self.cold_start,
+            heads={name: head.state() for name, head in self.heads.items()},
             next_offset=position if earliest is None else earliest.offset,
             resume={
                 "position": position,
@@ -340,7 +352,6 @@ class Trainer:
                 "ahead": [dict(sorted(ids.items())) for ids in self._ahead],
                 "counts": dict(sorted(self.counts.items())),
             },
-            scorecard=self.scorecard.state(),
         )
 
     def _resume(self, cut: Mapping[str, Any]) -> None:

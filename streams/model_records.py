@@ -5,25 +5,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from models.errors import ModelError
+from models.heads import CHURN, HeadSpec, head_of
+from models.schema import schema_hash
 from models.serving import Cuts
-from models.snapshots import schema_hash
 from models.trainer import Trainer
 from streams.codec import CodecError, decode
 from streams.core.errors import BrokerError, SnapshotError
-from streams.core.features import NAMES, SCHEMA
+from streams.core.features import SCHEMA
+from streams.topics import MODEL_CUTS, MODEL_EVENTS
 
 CATALOGUE_SCHEMA: Final = schema_hash(SCHEMA)
-"""What examples, cuts and scorers must agree on: names, units and transforms of the features, in order."""
+"""What churn examples are matched by: names, units and transforms of the features, in order."""
+TOPIC_OF: Final = {
+    "cut": MODEL_CUTS,
+    "same": MODEL_CUTS,
+    "frontier": MODEL_CUTS,
+    "takeover": MODEL_EVENTS,
+    "drift": MODEL_EVENTS,
+    "rollback": MODEL_EVENTS,
+}
+"""Where what a trainer gives back is published, by its type."""
 
 _FOREIGN: Final = "Only workers and trainers of one Ebbtide may write to this topic; see who else does."
 
 
+def head_specs(horizon_days: int) -> list[HeadSpec]:
+    """What is learned: the heads with the engine's feature catalogues."""
+    return [HeadSpec(CHURN, SCHEMA, horizon_days)]
+
+
 def new_trainer(partitions: int, horizon_days: int) -> Trainer:
     """A trainer that has learned nothing, for the catalogue's features."""
-    return Trainer(partitions, NAMES, horizon_days, schema=CATALOGUE_SCHEMA)
+    return Trainer(partitions, [head_of(spec) for spec in head_specs(horizon_days)])
 
 
 def trainer_from(cut: dict[str, Any], partitions: int, horizon_days: int) -> Trainer:
@@ -32,17 +49,17 @@ def trainer_from(cut: dict[str, Any], partitions: int, horizon_days: int) -> Tra
     Raises
     ------
     SnapshotError
-        The cut is foreign, tampered with, newer, or of other features, partitions or another horizon.
+        The cut is foreign, tampered with, newer, or of other partitions or another horizon.
     """
     try:
-        return Trainer.from_cut(cut, partitions, NAMES, horizon_days, schema=CATALOGUE_SCHEMA)
+        return Trainer.from_cut(cut, partitions, head_specs(horizon_days))
     except ModelError as error:
         raise SnapshotError(error.what, error.hint) from error
 
 
 def new_cuts(horizon_days: int) -> Cuts:
-    """An empty container of cuts that refuses those of other features or another horizon."""
-    return Cuts(CATALOGUE_SCHEMA, horizon_days)
+    """An empty container of cuts that refuses those of another horizon."""
+    return Cuts(head_specs(horizon_days))
 
 
 def model_record(value: bytes | None, where: str) -> dict[str, Any]:
@@ -74,6 +91,15 @@ def model_record(value: bytes | None, where: str) -> dict[str, Any]:
     return body
 
 
+def record_key(record: Mapping[str, Any]) -> bytes:
+    """The key under which a trainer's record is published.
+
+    >>> record_key({"type": "same", "day": 86400000})
+    b'86400000'
+    """
+    return str(record["day"] if TOPIC_OF[record["type"]] == MODEL_CUTS else record["id"]).encode()
+
+
 def learn(trainer: Trainer, body: dict[str, Any], offset: int, now_ms: int) -> list[dict[str, Any]]:
     """Give one record of ``training-examples`` to the trainer; what is to be published comes back.
 
@@ -89,14 +115,15 @@ def learn(trainer: Trainer, body: dict[str, Any], offset: int, now_ms: int) -> l
     Raises
     ------
     BrokerError
-        It is neither an example nor a mark, or does not hold together; nothing was changed.
+        It is no example, mark or rollback, or does not hold together; nothing was changed.
     """
     try:
         if body["type"] == "mark":
             return trainer.mark(body, offset, now_ms)
         if body["type"] == "example":
-            trainer.example(body, offset)
-            return []
+            return trainer.example(body, offset)
+        if body["type"] == "rollback":
+            return trainer.rollback(body, offset)
     except ModelError as error:
         raise BrokerError(error.what, error.hint) from error
     raise BrokerError(f"training-examples holds a record of unknown type {body['type'][:40]!r}.", _FOREIGN)

@@ -25,6 +25,7 @@ DEAD_LETTER_DECISIONS: Final = "dead-letter-decisions"
 USER_PROFILES: Final = "user-profiles"
 TRAINING_EXAMPLES: Final = "training-examples"
 MODEL_CUTS: Final = "model-cuts"
+MODEL_EVENTS: Final = "model-events"
 CHANGELOG: Final = "ebbtide-changelog"
 
 FOR_EVER: Final = "-1"
@@ -217,7 +218,7 @@ CATALOGUE: Final[dict[str, Topic]] = {
             "user_id",
             Cleanup.DELETE,
             Keep.FOR_EVER,  # rare beside events; a trainer that starts from nothing learns the same model again
-            ("worker",),
+            ("worker", "model"),  # `model rollback` asks the trainer here, in the order of what it learns
             ("trainer",),
             single=True,
         ),
@@ -228,7 +229,17 @@ CATALOGUE: Final[dict[str, Topic]] = {
             Cleanup.DELETE,
             Keep.FOR_EVER,  # `worker --clock log` scores with the cuts of the events' days
             ("trainer",),
-            ("worker", "trainer"),
+            ("worker", "trainer", "model"),
+            single=True,
+        ),
+        Topic(
+            MODEL_EVENTS,
+            "what happened to the models: takeovers, drift alarms, rollbacks",
+            "id of the event",
+            Cleanup.DELETE,
+            Keep.FOR_EVER,  # a few a year
+            ("trainer",),
+            ("model", "subscribers"),
             single=True,
         ),
         Topic(
@@ -257,6 +268,7 @@ SHADOWED: Final = (
     USER_PROFILES,
     TRAINING_EXAMPLES,
     MODEL_CUTS,
+    MODEL_EVENTS,
 )
 """The topics that a replay writes beside; inputs and changelog stay the live installation's own."""
 

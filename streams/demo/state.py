@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from models.evaluation import Scorecard
+from models.scorecard import Scorecard
 from streams import codec
 from streams.core.instants import parse_instant
 from streams.core.state import STAGE_NAMES
@@ -232,17 +232,17 @@ class DemoState:
 
 def model_of(cut: dict[str, Any]) -> Model:
     """What a record of ``model-cuts`` says of its model and of the scores as served."""
-    window = Scorecard.from_state(cut["scorecard"], whole_run=False).summary()["window"]
+    window = Scorecard.from_state(cut["heads"]["churn"]["scorecard"], whole_run=False).summary()["window"]
     bins: Sequence[dict[str, float]] = window["bins"]
     return Model(
         version=cut["version"],
-        learned=cut["examples"],
-        cold=cut["cold_start"],
+        learned=cut["heads"]["churn"]["examples"],
+        cold=cut["heads"]["churn"]["cold_start"],
         scored=window["n"],
         base_rate=window["base_rate"],
         auc=window["auc"],
         log_loss=window["log_loss"],
         brier=window["brier"],
         ece=window["ece"],
-        bins=tuple((each["mean_probability"], each["churned_ratio"]) for each in bins),
+        bins=tuple((each["mean_probability"], each["observed_ratio"]) for each in bins),
     )

@@ -129,18 +129,18 @@ class Metering(Observer):
     def learned(self, trainer: Trainer) -> None:
         metrics = self._metrics
         metrics.set(catalogue.EXAMPLES_PENDING, trainer.pending)
-        learned = trainer.counts["learned"]
+        learned = trainer.count("learned")
         metrics.add(catalogue.EXAMPLES_LEARNED, max(0, learned - self._learned))
         self._learned = learned
         for reason in ("repeats", "foreign", "foreign_schema"):
-            count = trainer.counts[reason]
+            count = trainer.count(reason)
             metrics.add(catalogue.EXAMPLES_DROPPED, max(0, count - self._dropped.get(reason, 0)), reason)
             self._dropped[reason] = count
         now = self._clock()
         if now - self._judged_at < JUDGE_EVERY_S:
             return
         self._judged_at = now
-        window = trainer.scorecard.summary()["window"]
+        window = trainer.churn.scorecard.summary()["window"]
         for metric, name in JUDGED:
             if window[name] is not None:
                 metrics.set(metric, window[name])

@@ -20,7 +20,7 @@ from streams.live.exits import Exits
 from streams.live.outbox import Message, Producer
 from streams.live.reach import Reach
 from streams.live.tail import Tail
-from streams.model_records import learn, model_record, new_trainer, trainer_from
+from streams.model_records import TOPIC_OF, learn, model_record, new_trainer, record_key, trainer_from
 from streams.settings import Settings
 from streams.topics import MODEL_CUTS, TRAINING_EXAMPLES, topic_name
 
@@ -123,10 +123,13 @@ class TrainerLoop:
             await self._publish(trainer.tick(self._time_ms()))
 
     async def _publish(self, records: Sequence[dict[str, Any]]) -> None:
-        if not records:
-            return
-        messages = [Message(b"%d" % record["day"], encode(record)) for record in records]
-        await self._producer.send(self._cuts, 0, messages)
+        """Send each record to the topic of its type, what happened to the models before the cut that shows it."""
+        by_topic: dict[str, list[Message]] = {}
+        for record in records:
+            name = topic_name(TOPIC_OF[record["type"]], self._settings)
+            by_topic.setdefault(name, []).append(Message(record_key(record), encode(record)))
+        for name in sorted(by_topic, key=lambda name: name == self._cuts):
+            await self._producer.send(name, 0, by_topic[name])
         for record in records:
             self._note_final(record)
 

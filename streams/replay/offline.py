@@ -7,7 +7,7 @@ of the store. Nothing here decides anything about a user.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, Final, Protocol
@@ -24,11 +24,12 @@ from streams.core.messages import example_body, mark_body
 from streams.core.policy import Policy
 from streams.core.ports import Output, Rejection, Step
 from streams.core.state import NO_TIME
-from streams.model_records import CATALOGUE_SCHEMA, new_cuts, new_trainer
+from streams.model_records import CATALOGUE_SCHEMA, TOPIC_OF, new_cuts, new_trainer
 from streams.replay import result_folder as names
 from streams.replay.content_hash import ContentHash
 from streams.replay.score_times import scores_at
 from streams.replay.sources import Row, Source
+from streams.topics import MODEL_CUTS
 
 SLICE: Final = 4_096
 
@@ -83,6 +84,9 @@ class Sink(Protocol):
 
     def example(self, body: dict[str, Any], user_id: str) -> None:
         """Take a training example."""
+
+    def model_record(self, topic: str, body: dict[str, Any]) -> None:
+        """Take what happened to a model, or how good it was."""
 
     def dead_letter(self, rejection: Rejection, row: Row) -> None:
         """Take a record that was not accepted."""
@@ -249,7 +253,7 @@ class OfflineRun:
             body = example_body(example, 0, CATALOGUE_SCHEMA, self._options.horizon_days)
             self._sink.example(body, example.user_id)
             counts.outputs["training-examples"] += 1
-            self._trainer.example(body, self._exchanged)
+            self._published(self._trainer.example(body, self._exchanged))
             self._exchanged += 1
         if step.rejected:
             raise AssertionError(f"an event in time order was rejected: {step.rejected[0][1]}")
@@ -265,11 +269,19 @@ class OfflineRun:
 
     def _mark(self, watermark: int, *, until: int | None = None) -> None:
         mark = mark_body(0, 1, watermark, drained=until is not None, clock="log", until=until)
-        for record in self._trainer.mark(mark, self._exchanged, 0):
-            self._cuts.add(record)
-            if record["type"] == "cut":
-                self._model = record
+        self._published(self._trainer.mark(mark, self._exchanged, 0))
         self._exchanged += 1
+
+    def _published(self, records: Iterable[dict[str, Any]]) -> None:
+        """What the trainer gives back: cuts serve from now on, the rest is told."""
+        for record in records:
+            if TOPIC_OF[record["type"]] == MODEL_CUTS:
+                self._cuts.add(record)
+                if record["type"] == "cut":
+                    self._model = record
+            else:
+                self._sink.model_record(TOPIC_OF[record["type"]], record)
+                self._counts.outputs[TOPIC_OF[record["type"]]] += 1
 
     def _finish(self) -> None:
         until = self._options.until
@@ -305,7 +317,7 @@ class OfflineRun:
                 pending += engine.pending(user_id)
         final = self._model
         self._sink.document(names.MODEL, final or {"type": "none"})
-        self._sink.document(names.SCORECARD, self._trainer.scorecard.summary())
+        self._sink.document(names.SCORECARD, self._trainer.churn.scorecard.summary())
         until = self._options.until
         watermark = engine.watermark if until is None or engine.watermark == NO_TIME else until
         summary = {

@@ -19,6 +19,7 @@ PROFILES: Final = "profiles.jsonl"
 LATE_EVENTS: Final = "late-events.jsonl"
 DEAD_LETTERS: Final = "dead-letters.jsonl"
 TRAINING_EXAMPLES: Final = "training-examples.jsonl"
+MODEL_EVENTS: Final = "model-events.jsonl"
 MODEL: Final = "model.json"
 SCORECARD: Final = "scorecard.json"
 SUMMARY: Final = "summary.json"
@@ -29,6 +30,7 @@ FILES: Final = {
     topics.LATE_EVENTS: LATE_EVENTS,
     topics.DEAD_LETTERS: DEAD_LETTERS,
     topics.TRAINING_EXAMPLES: TRAINING_EXAMPLES,
+    topics.MODEL_EVENTS: MODEL_EVENTS,
 }
 """The file of JSON lines for each output topic."""
 _BUFFER: Final = 1 << 20
@@ -86,6 +88,11 @@ class ResultFolder:
     def example(self, body: dict[str, Any], user_id: str) -> None:
         """Append a training example."""
         self._files[topics.TRAINING_EXAMPLES].write(codec.encode(body, newline=True))
+
+    def model_record(self, topic: str, body: dict[str, Any]) -> None:
+        """Append what happened to a model."""
+        if topic in self._files:
+            self._files[topic].write(codec.encode(body, newline=True))
 
     def dead_letter(self, rejection: Rejection, row: Row) -> None:
         """Append a rejected record: as it was where it is JSON, else its bytes as text."""

@@ -14,6 +14,7 @@ from streams.cloud_events import cloud_event_headers
 from streams.core.errors import TopicError
 from streams.core.ports import Output, Rejection
 from streams.dead_letters import dead_letter
+from streams.model_records import record_key
 from streams.provisioning import delete_topics, describe, ensure_topics
 from streams.replay import result_folder
 from streams.replay.connections import kafka_in_words, new_producer
@@ -103,6 +104,11 @@ class ShadowTopics:
     def example(self, body: dict[str, Any], user_id: str) -> None:
         """Send a training example, keyed by its user."""
         self._send(topics.TRAINING_EXAMPLES, user_id.encode(), codec.encode(body))
+
+    def model_record(self, topic: str, body: dict[str, Any]) -> None:
+        """Send what happened to a model, or how good it was."""
+        if topic in self._topics:
+            self._send(topic, record_key(body), codec.encode(body), partition=0)
 
     def dead_letter(self, rejection: Rejection, row: Row) -> None:
         """Send a rejected record as it was received, into the partition it came from."""

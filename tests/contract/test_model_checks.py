@@ -12,8 +12,9 @@ from river import datasets
 
 from models.churn import BayesianLogistic
 from models.serving import Cuts, ServingCut, empty_cut
-from models.snapshots import cut_record, dumps, loads, schema_hash
+from models.snapshots import dumps, loads
 from streams.core.ports import ChurnScorer, Cut
+from tests.support.training_logs import cut_of
 
 pytest.importorskip("sklearn")  # River's checks draw their data sets with it
 river_checks = pytest.importorskip("river.checks")
@@ -93,7 +94,10 @@ def test_another_order_is_another_model(make: Callable[[], BayesianLogistic]) ->
 def test_snapshot_round_trips_exactly_and_serves_the_same(make: Callable[[], BayesianLogistic]) -> None:
     model = learned(make)
     record = loads(dumps(record_of(model)))
-    restored, cut = BayesianLogistic.from_state(NAMES, record["model"]), ServingCut.from_record(record)
+    restored, cut = (
+        BayesianLogistic.from_state(NAMES, record["heads"]["churn"]["models"]["posterior"]),
+        ServingCut.from_record(record),
+    )
     assert restored.state() == model.state()
     for x, _ in EXAMPLES[:50]:
         vector = [float(x[name]) for name in NAMES]
@@ -111,18 +115,7 @@ def test_learns_something(make: Callable[[], BayesianLogistic]) -> None:
 
 
 def record_of(model: BayesianLogistic) -> dict[str, Any]:
-    return cut_record(
-        day_ms=0,
-        final=False,
-        model=model.state(),
-        features=NAMES,
-        schema=schema_hash(NAMES),
-        horizon_days=30,
-        cold_start=False,
-        next_offset=0,
-        resume={},
-        scorecard={},
-    )
+    return cut_of(model, NAMES, day_ms=0)
 
 
 def ports() -> tuple[ChurnScorer, list[Cut]]:

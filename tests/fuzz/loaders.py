@@ -20,6 +20,7 @@ from models import snapshots
 from streams.codec import CodecError, decode, encode
 from streams.core.errors import EbbtideError
 from streams.core.events import DAY_MS, Position
+from streams.core.features import NAMES
 from streams.core.fold import Fold
 from streams.core.instants import format_instant
 from streams.core.messages import mark_body
@@ -206,13 +207,13 @@ def load_cut(data: bytes) -> str:
     cuts = new_cuts(HORIZON_DAYS)
     try:
         cuts.add(body)
-        snapshots.loads(value, schema=CATALOGUE_SCHEMA, horizon_days=HORIZON_DAYS)
+        snapshots.loads(value, horizons={"churn": HORIZON_DAYS})
     except Exception as error:
         if type(error).__module__ == "models.errors":
             return f"refused: {type(error).__name__}"
         raise
     cut, _ = cuts.cut_at(BEGIN_MS + 9 * DAY_MS)
-    cut.probability([0.5] * len(body["features"]))
+    cut.probability([0.5] * len(NAMES))
     trainer = trainer_from(body, PARTITIONS, HORIZON_DAYS)
     learn(trainer, mark_record(0, BEGIN_MS + 30 * DAY_MS), 300, 0)
     return "accepted"

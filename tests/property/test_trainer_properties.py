@@ -9,13 +9,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.churn import BayesianLogistic
-from models.evaluation import Scorecard
+from models.scorecard import Scorecard
 from models.serving import Cuts
-from models.snapshots import dumps, loads, model_hash, schema_hash
+from models.snapshots import dumps, loads, model_hash
 from models.trainer import Trainer
-from tests.support.training_logs import DAY, FEATURES, HOUR, START, Body, example, label_time, mark, plain_loop
+from tests.support.training_logs import (
+    DAY,
+    HOUR,
+    SPEC,
+    START,
+    Body,
+    example,
+    head_state,
+    label_time,
+    mark,
+    plain_loop,
+    trainer_over,
+)
 
-SCHEMA = schema_hash(FEATURES)
+SCHEMA = SPEC.schema
 LAST = START + 4 * DAY
 
 
@@ -67,7 +79,7 @@ def run(
 ) -> tuple[Trainer, list[dict[str, Any]]]:
     """Feed a topic; at the given offsets, once each, the process dies and the last published cut takes over."""
     partitions = next(body["partitions"] for body in topic if body["type"] == "mark")
-    trainer = Trainer(partitions, FEATURES, 30) if trainer is None else trainer
+    trainer = trainer_over(partitions) if trainer is None else trainer
     published: list[dict[str, Any]] = []
     left, offset = set(crashes), 0
     while offset < len(topic):
@@ -75,10 +87,10 @@ def run(
             left.discard(offset)
             cuts = [record for record in published if record["type"] == "cut"]
             if cuts:
-                trainer = Trainer.from_cut(loads(dumps(cuts[-1])), partitions, FEATURES, 30)
+                trainer = Trainer.from_cut(loads(dumps(cuts[-1])), partitions, [SPEC])
                 offset = cuts[-1]["next_offset"]
             else:
-                trainer, offset = Trainer(partitions, FEATURES, 30), 0
+                trainer, offset = trainer_over(partitions), 0
             continue
         body = topic[offset]
         if body["type"] == "example":
@@ -109,7 +121,7 @@ def test_any_interleaving_repeats_and_restarts_learn_what_the_plain_loop_learns(
     topic: list[Body], crashes: frozenset[int]
 ) -> None:
     trainer, _ = run(topic, crashes)
-    assert trainer.model.state() == plain_loop(examples_of(topic), LAST).state()
+    assert trainer.churn.model.state() == plain_loop(examples_of(topic), LAST).state()
     assert trainer.pending == 0
 
 
@@ -118,7 +130,9 @@ def test_every_cut_holds_exactly_the_labels_up_to_its_midnight(topic: list[Body]
     _, published = run(topic, crashes)
     for record in published:
         if record["type"] == "cut":
-            assert record["model"] == plain_loop(examples_of(topic), record["day"]).state()
+            assert (
+                record["heads"]["churn"]["models"]["posterior"] == plain_loop(examples_of(topic), record["day"]).state()
+            )
 
 
 @given(st.data())
@@ -139,8 +153,8 @@ def test_restarts_leave_scorecard_and_counts_as_if_nothing_had_happened(
     topic: list[Body], crashes: frozenset[int]
 ) -> None:
     whole, broken = run(topic)[0], run(topic, crashes)[0]
-    assert broken.counts == whole.counts
-    kept, expected = broken.scorecard.state(), whole.scorecard.state()
+    assert (broken.counts, broken.churn.counts) == (whole.counts, whole.churn.counts)
+    kept, expected = broken.churn.scorecard.state(), whole.churn.scorecard.state()
     assert kept == expected
 
 
@@ -155,16 +169,16 @@ def test_days_follow_each_other_without_a_gap(topic: list[Body]) -> None:
 def test_what_is_passed_over_is_still_learned_exactly_once(topic: list[Body], crashes: frozenset[int]) -> None:
     trainer, _ = run(topic, crashes)
     unique = {body["id"]: body for body in examples_of(topic)}
-    assert trainer.counts["learned"] + trainer.counts["unlearned"] == len(unique)
-    assert trainer.scorecard.summary()["labels"] == len(unique)
-    assert trainer.model.positives == sum(b["churned"] for b in unique.values() if b["features"] is not None)
+    assert trainer.count("learned") + trainer.count("unlearned") == len(unique)
+    assert trainer.churn.scorecard.summary()["labels"] == len(unique)
+    assert trainer.churn.model.positives == sum(b["churned"] for b in unique.values() if b["features"] is not None)
 
 
 @given(topics(), st.integers(0, 70))
 def test_a_second_trainer_does_no_harm(topic: list[Body], behind: int) -> None:
     first, second = run(topic)[1], run(topic)[1]
     mixed = sorted([*enumerate(first), *((n + behind, record) for n, record in enumerate(second))], key=lambda r: r[0])
-    alone, both = Cuts(SCHEMA, 30), Cuts(SCHEMA, 30)
+    alone, both = Cuts([SPEC]), Cuts([SPEC])
     for record in first:
         alone.add(record)
     for _, record in mixed:
@@ -208,7 +222,7 @@ def test_finished_log_is_cut_day_by_day_to_its_end_wherever_the_partitions_end(
 ) -> None:
     until = START + until_hour * HOUR
     owners = [Owner(p, len(ends), START + hour * HOUR if hour >= 0 else -1, until) for p, hour in enumerate(ends)]
-    trainer, cuts, offset = Trainer(len(ends), FEATURES, 30), Cuts(), 0
+    trainer, cuts, offset = trainer_over(len(ends)), Cuts(), 0
     published: list[dict[str, Any]] = []
     turns = data.draw(st.permutations(range(len(owners))))
     for _ in range(60):
@@ -234,7 +248,7 @@ def test_learning_never_leaves_the_finite_numbers(examples: list[tuple[float, fl
     model = BayesianLogistic(["a", "b"])
     for a, b, churned in examples:
         model.learn_vector([a, b], churned)
-    assert model_hash({"model": model.state()})
+    assert model_hash({"heads": {"churn": head_state(model, model.features)}})
     assert 0.0 < model.probability([1.0, -1.0]) < 1.0
 
 

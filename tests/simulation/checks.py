@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 from models.examples import TrainingExample
+from models.heads import head_of
 from models.trainer import Trainer
-from streams.core.features import NAMES
-from streams.model_records import CATALOGUE_SCHEMA
+from streams.model_records import head_specs
 from streams.topics import CHURN_RISK, DEAD_LETTERS, LATE_EVENTS, SEGMENT_CHANGES, TRAINING_EXAMPLES, USER_PROFILES
 from tests.simulation.event_log import EventLog
 from tests.simulation.kafka import Record
@@ -22,11 +22,11 @@ APPENDED: Final = (SEGMENT_CHANGES, CHURN_RISK, LATE_EVENTS)
 class NotingTrainer(Trainer):
     """The trainer, noting what it learns and in which order."""
 
-    learned: list[str]
+    order: list[str]
 
-    def _learn(self, example: TrainingExample) -> None:
-        self.learned.append(example.id)
-        super()._learn(example)
+    def _learn(self, example: TrainingExample) -> list[dict[str, Any]]:
+        self.order.append(example.id)
+        return super()._learn(example)
 
 
 class Learned(NamedTuple):
@@ -166,15 +166,15 @@ def _examples(outcome: Outcome, reference: Outcome, log: EventLog) -> Iterator[s
 
 def learned(outcome: Outcome, log: EventLog) -> Learned:
     """Have a trainer read ``training-examples``."""
-    trainer = NotingTrainer(log.partitions, NAMES, HORIZON_DAYS, schema=CATALOGUE_SCHEMA)
-    trainer.learned = []
+    trainer = NotingTrainer(log.partitions, [head_of(spec) for spec in head_specs(HORIZON_DAYS)])
+    trainer.order = []
     for record in outcome.topics[TRAINING_EXAMPLES][0].records:
         body = json.loads(record.value or b"")
         if body["type"] == "mark":
             trainer.mark(body, record.offset, record.timestamp)
         else:
             trainer.example(body, record.offset)
-    return Learned(tuple(trainer.learned), frozenset(entry.id for entry in trainer._pending))
+    return Learned(tuple(trainer.order), frozenset(entry.id for entry in trainer._pending))
 
 
 def _letters(outcome: Outcome, reference: Outcome) -> Iterator[str]:

@@ -10,8 +10,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from models.scorecard import Scorecard
 from models.snapshots import FORMAT as CUT_FORMAT
-from models.snapshots import cut_record, dumps, schema_hash
+from models.snapshots import dumps
 from streams.core.events import DAY_MS, HOUR_MS
 from streams.core.stored_profile import SCHEMA as PROFILE_SCHEMA
 from streams.live.log_identity import FORMAT as IDENTITY_FORMAT
@@ -20,7 +21,7 @@ from streams.live.partition_record import VERSION as RECORD_VERSION
 from streams.live.partition_record import InputPosition, PartitionRecord, encode_record
 from tests.support.partition_runs import PartitionRun
 from tests.support.scorers import FixedScorer
-from tests.support.training_logs import DAY, FEATURES, START, example, plain_loop
+from tests.support.training_logs import DAY, SPEC, START, cut_of, example, plain_loop
 from tests.support.worlds import START as STORY
 from tests.support.worlds import click, purchase, search
 
@@ -74,22 +75,8 @@ def store_identity() -> bytes:
 
 def model_cut() -> bytes:
     """What was learned from sixty examples."""
-    schema = schema_hash(FEATURES)
-    bodies = [example(number, START + number, schema=schema) for number in range(60)]
-    return dumps(
-        cut_record(
-            day_ms=START,
-            final=False,
-            model=plain_loop(bodies, START + DAY).state(),
-            features=FEATURES,
-            schema=schema,
-            horizon_days=30,
-            cold_start=True,
-            next_offset=17,
-            resume={"position": 20},
-            scorecard={},
-        )
-    )
+    bodies = [example(number, START + number, schema=SPEC.schema) for number in range(60)]
+    return dumps(cut_of(plain_loop(bodies, START + DAY), cold_start=True, scorecard=Scorecard().state()))
 
 
 def main() -> None:

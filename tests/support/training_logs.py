@@ -12,12 +12,16 @@ from typing import Any, Final
 import numpy as np
 
 from models.churn import BayesianLogistic
+from models.heads import CHURN, HeadSpec, head_of
+from models.snapshots import cut_record
+from models.trainer import Trainer
 
 DAY: Final = 86_400_000
 HOUR: Final = 3_600_000
 START: Final = 15_000 * DAY
 FEATURES: Final = ("recency", "frequency", "spend")
 HORIZON_DAYS: Final = 30
+SPEC: Final = HeadSpec(CHURN, FEATURES, HORIZON_DAYS)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 Body = dict[str, Any]
@@ -26,6 +30,34 @@ Body = dict[str, Any]
 def instant(ms: int) -> str:
     """RFC 3339 with milliseconds."""
     return (_EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def trainer_over(partitions: int, *, min_labels: int = 1_000, **parameters: Any) -> Trainer:
+    """A trainer of the churn head that has learned nothing."""
+    return Trainer(partitions, [head_of(HeadSpec(CHURN, FEATURES, HORIZON_DAYS, min_labels))], **parameters)
+
+
+def head_state(model: BayesianLogistic, columns: Sequence[str] = FEATURES, **changes: Any) -> dict[str, Any]:
+    """The state of a churn head whose champion is a model."""
+    head: dict[str, Any] = {
+        "horizon_days": HORIZON_DAYS,
+        "columns": list(columns),
+        "schema": HeadSpec(CHURN, tuple(columns), HORIZON_DAYS).schema,
+        "cold_start": False,
+        "examples": model.labels,
+        "champion": "posterior",
+        "models": {"posterior": model.state()},
+        "counts": {},
+        "scorecard": {},
+    }
+    return {**head, **changes}
+
+
+def cut_of(model: BayesianLogistic, columns: Sequence[str] = FEATURES, **changes: Any) -> dict[str, Any]:
+    """A cut of a churn head whose champion is a model; changes go to the head, or to the cut where it has the name."""
+    fields: dict[str, Any] = {"day_ms": START, "final": False, "next_offset": 17, "resume": {"position": 20}}
+    of_cut = {name: changes.pop(name) for name in list(changes) if name in fields}
+    return cut_record(**{**fields, **of_cut}, heads={CHURN: head_state(model, columns, **changes)})
 
 
 def example(

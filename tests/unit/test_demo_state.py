@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from models.evaluation import Scorecard
+from models.scorecard import Scorecard
 from streams.demo.state import CHANGE_EVERY_S, DemoState
 from streams.demo.view import Progress
 from tests.support.demo_messages import change, cut, late, letter, portrait, received, risk
@@ -120,9 +120,7 @@ def a_cut(version: str, learned: int) -> dict[str, object]:
     return {
         "type": "cut",
         "version": version,
-        "examples": learned,
-        "cold_start": False,
-        "scorecard": card().state(),
+        "heads": {"churn": {"examples": learned, "cold_start": False, "scorecard": card().state()}},
     }
 
 

@@ -70,11 +70,17 @@ def test_a_day_of_model_cuts_that_names_no_day_is_refused(body: dict[str, Any]) 
 
 @pytest.mark.parametrize(
     ("part", "value"),
-    [("resume", {"marks": 3}), ("resume", {"marks": [None, None], "counts": 1}), ("scorecard", {"groups": "x"})],
+    [
+        ("resume", {"marks": 3}),
+        ("resume", {"marks": [None, None], "counts": 1}),
+        ("scorecard", {"groups": "x"}),
+        ("counts", {"learned": "x"}),
+    ],
 )
 def test_a_cut_whose_parts_are_of_another_kind_is_refused_although_its_checksum_fits(part: str, value: Any) -> None:
     cut = a_cut()
-    cut[part] = {**cut[part], **value}
+    place = cut if part in cut else cut["heads"]["churn"]
+    place[part] = {**place[part], **value}
     cut["checksum"] = checksum_of(cut)
     with pytest.raises(SnapshotError):
         trainer_from(cut, 2, 30)

@@ -1,23 +1,15 @@
-"""Prequential metrics against oracles that count pairs and walk groups by hand."""
+"""Metrics of probabilities against oracles that count pairs and draw by lot, and against scikit-learn."""
 
 from __future__ import annotations
 
-import json
 import math
-import random
+from fractions import Fraction
+from itertools import pairwise, permutations
 
 import pytest
 
-from models.evaluation import Scorecard, calibration_error, exact_auc, metrics_of, reliability_bins
-
-Labels = list[tuple[float, bool]]
-
-
-def labels(n: int, seed: int = 1, grain: int = 20) -> Labels:
-    """Scores on a coarse grid, so that ties abound, and outcomes that follow them loosely."""
-    draw = random.Random(seed)
-    scores = [draw.randrange(grain + 1) / grain for _ in range(n)]
-    return [(p, draw.random() < 0.2 + 0.6 * p) for p in scores]
+from models.evaluation import calibration_error, exact_auc, metrics_of, reliability_bins, top_decile_lift
+from tests.support.scored_labels import Labels, labels, split
 
 
 def auc_by_pairs(pairs: Labels) -> float:
@@ -25,10 +17,6 @@ def auc_by_pairs(pairs: Labels) -> float:
     returned = [p for p, y in pairs if not y]
     won = sum(1.0 if a > b else 0.5 if a == b else 0.0 for a in churned for b in returned)
     return won / (len(churned) * len(returned))
-
-
-def split(pairs: Labels) -> tuple[list[float], list[bool]]:
-    return [p for p, _ in pairs], [y for _, y in pairs]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -90,87 +78,38 @@ def test_calibration_error_of_a_calibrated_score_is_zero() -> None:
     assert metrics_of([0.25] * 4, [True, False, False, False])["ece"] == 0.0
 
 
-def fed(pairs: Labels, **parameters: int | bool) -> Scorecard:
-    card = Scorecard(**parameters)  # type: ignore[arg-type]  # window: int, whole_run: bool
-    for number, (p, y) in enumerate(pairs):
-        card.observe(number, number + 10, p, y, "loyal" if number % 2 else "at_risk", "gold" if y else None)
-    return card
+def lift_by_lot(pairs: Labels) -> Fraction:
+    """The mean over every order in which equal scores could have been drawn."""
+    size = -(-len(pairs) // 10)
+    positives = sum(y for _, y in pairs)
+    held = [
+        sum(pairs[at][1] for at in order[:size])
+        for order in permutations(range(len(pairs)))
+        if all(pairs[a][0] >= pairs[b][0] for a, b in pairwise(order))
+    ]
+    return Fraction(sum(held), len(held)) / size / Fraction(positives, len(pairs))
 
 
-def test_window_is_the_last_scored_labels_only() -> None:
-    pairs = labels(300)
-    assert fed(pairs, window=50).summary()["window"] == {"size": 50, **metrics_of(*split(pairs[-50:]))}
+@pytest.mark.parametrize("seed", range(4))
+def test_lift_is_the_mean_over_every_way_to_draw_among_equal_scores(seed: int) -> None:
+    pairs = [*labels(6, seed, grain=1), (0.5, True)]
+    assert top_decile_lift(*split(pairs)) == float(lift_by_lot(pairs))
 
 
-def test_overall_is_exact_over_the_whole_run() -> None:
-    pairs = labels(300)
-    assert fed(pairs, window=50).summary()["overall"] == metrics_of(*split(pairs))
+def test_lift_of_a_perfect_ranking_is_one_over_the_base_rate() -> None:
+    assert top_decile_lift([i / 100 for i in range(100)], [i >= 80 for i in range(100)]) == 5.0
 
 
-def test_bounded_scorecard_says_the_same_about_the_window() -> None:
-    pairs = labels(333)
-    bounded, whole = fed(pairs, window=50, whole_run=False), fed(pairs, window=50)
-    assert bounded.summary()["window"] == whole.summary()["window"]
+def test_lift_counts_a_part_of_a_tied_group_in_proportion() -> None:
+    # 20 users, the best two asked for: one alone at the top, and one of three who are equal, two of them positive.
+    scores = [0.9, 0.8, 0.8, 0.8, *[0.1] * 16]
+    outcomes = [True, True, True, False, *[False] * 16]
+    assert top_decile_lift(scores, outcomes) == pytest.approx((1 + 2 / 3) / 2 / (3 / 20), abs=1e-15)
 
 
-def test_bounded_scorecard_keeps_counts_log_loss_and_brier_overall() -> None:
-    pairs = labels(333)
-    bounded, whole = fed(pairs, window=50, whole_run=False).summary()["overall"], metrics_of(*split(pairs))
-    assert set(bounded) == {"n", "base_rate", "log_loss", "brier"}
-    assert all(bounded[name] == pytest.approx(whole[name], rel=1e-12) for name in bounded)
+def test_lift_without_a_positive_is_unknown() -> None:
+    assert top_decile_lift([0.1, 0.2], [False, False]) is None
 
 
-def test_cold_score_is_counted_and_not_judged() -> None:
-    card = fed([(0.5, True), (0.5, False)])
-    before = card.summary()
-    card.observe(0, 99, None, True, "loyal", None)
-    after = card.summary()
-    assert (after["labels"], after["scored"], after["cold"]) == (3, 2, 1)
-    assert after["window"] == before["window"]
-    assert after["base_rate"] == 2 / 3
-
-
-def test_groups_show_the_mean_score_beside_what_came() -> None:
-    card = Scorecard()
-    card.observe(0, 1, 0.8, True, "at_risk", "gold")
-    card.observe(0, 1, 0.6, False, "at_risk", None)
-    card.observe(0, 1, None, True, "at_risk", None)
-    assert card.summary()["by_stage"]["at_risk"] == {
-        "labels": 3,
-        "churned_ratio": 2 / 3,
-        "scored": 2,
-        "scored_churned_ratio": 0.5,
-        "mean_probability": 0.7,
-    }
-
-
-def test_summary_of_nothing_is_unknown_not_zero() -> None:
-    summary = Scorecard().summary()
-    assert summary["labels"] == 0
-    assert [summary["window"][k] for k in ("auc", "log_loss", "brier", "ece", "base_rate")] == [None] * 5
-
-
-@pytest.mark.parametrize("probability", [-0.1, 1.1, math.nan])
-def test_probability_out_of_range_is_refused(probability: float) -> None:
-    with pytest.raises(ValueError, match="within 0 and 1"):
-        Scorecard().observe(0, 1, probability, True, "loyal", None)
-
-
-def test_state_survives_json_and_goes_on_the_same() -> None:
-    pairs, more = labels(120), labels(60, seed=9)
-    card = fed(pairs, window=50, whole_run=False)
-    restored = Scorecard.from_state(json.loads(json.dumps(card.state())), whole_run=False)
-    for p, y in more:
-        card.observe(0, 500, p, y, "loyal", None)
-        restored.observe(0, 500, p, y, "loyal", None)
-    assert restored.summary() == card.summary()
-
-
-def test_restored_scorecard_does_not_claim_the_whole_run() -> None:
-    restored = Scorecard.from_state(fed(labels(120), window=50).state())
-    assert "auc" not in restored.summary()["overall"]
-
-
-def test_state_with_a_lost_score_is_refused() -> None:
-    with pytest.raises(ValueError, match="differ in number"):
-        Scorecard.from_state({**fed(labels(9)).state(), "kept": 10})
+def test_lift_of_equal_scores_is_one() -> None:
+    assert top_decile_lift([0.3] * 47, [n % 3 == 0 for n in range(47)]) == 1.0

@@ -10,12 +10,12 @@ import pytest
 
 from models.churn import BayesianLogistic, sigmoid
 from models.errors import SnapshotError
+from models.heads import CHURN, HeadSpec
 from models.serving import Cuts, ServingCut, empty_cut
-from models.snapshots import cut_record, schema_hash
-from tests.support.training_logs import DAY, HOUR, START
+from tests.support.training_logs import DAY, HOUR, START, cut_of
 
 NAMES = ("recency", "frequency", "constant")
-SCHEMA = schema_hash(NAMES)
+SPEC = HeadSpec(CHURN, NAMES, 30)
 
 
 def model(labels: int = 400, seed: int = 4) -> BayesianLogistic:
@@ -28,18 +28,7 @@ def model(labels: int = 400, seed: int = 4) -> BayesianLogistic:
 
 
 def record(day_ms: int = START, labels: int = 400, seed: int = 4) -> dict[str, Any]:
-    return cut_record(
-        day_ms=day_ms,
-        final=False,
-        model=model(labels, seed).state(),
-        features=NAMES,
-        schema=SCHEMA,
-        horizon_days=30,
-        cold_start=False,
-        next_offset=0,
-        resume={},
-        scorecard={},
-    )
+    return cut_of(model(labels, seed), NAMES, day_ms=day_ms)
 
 
 def same(day_ms: int, version: str) -> dict[str, Any]:
@@ -58,7 +47,7 @@ def test_served_probability_equals_the_learners(vector: list[float]) -> None:
 def test_batch_equals_one_by_one() -> None:
     cut = ServingCut.from_record(record())
     one_by_one = [cut.probability(vector) for vector in VECTORS]
-    assert np.abs(cut.probabilities(VECTORS) - one_by_one).max() < 1e-12
+    assert np.abs(cut.churn.probabilities(VECTORS) - one_by_one).max() < 1e-12
 
 
 def test_carries_version_and_day_of_its_record() -> None:
@@ -69,35 +58,35 @@ def test_carries_version_and_day_of_its_record() -> None:
 def test_reasons_are_weight_times_distance_from_the_average_customer() -> None:
     learner, cut = model(), ServingCut.from_record(record())
     deviation = math.sqrt(learner.squares[0] / learner.counts[0])
-    reason = cut.contributions([60.0, 8.0, 2.0], 3)[0]
+    reason = cut.churn.contributions([60.0, 8.0, 2.0], 3)[0]
     assert reason.feature == 0
     assert reason.usual == learner.means[0]
     assert reason.contribution == pytest.approx(learner.weights[0] * (60.0 - learner.means[0]) / deviation)
 
 
 def test_reasons_come_highest_first() -> None:
-    reasons = ServingCut.from_record(record()).contributions([900.0, 0.0, 2.0], 3)
+    reasons = ServingCut.from_record(record()).churn.contributions([900.0, 0.0, 2.0], 3)
     assert [reason.feature for reason in reasons] == [0, 1]
     assert reasons[0].contribution > reasons[1].contribution
 
 
 def test_what_lowers_the_risk_is_no_reason() -> None:
-    assert ServingCut.from_record(record()).contributions([0.0, 8.0, 2.0], 3) == []
+    assert ServingCut.from_record(record()).churn.contributions([0.0, 8.0, 2.0], 3) == []
 
 
 def test_explained_is_probability_and_contributions_at_once() -> None:
     cut, vector = ServingCut.from_record(record()), [900.0, 0.0, 2.0]
-    assert cut.explained(vector, 2) == (cut.probability(vector), cut.contributions(vector, 2))
+    assert cut.explained(vector, 2) == (cut.probability(vector), cut.churn.contributions(vector, 2))
 
 
 def test_no_more_reasons_than_asked_for() -> None:
-    assert len(ServingCut.from_record(record()).contributions([900.0, 0.0, 2.0], 1)) == 1
+    assert len(ServingCut.from_record(record()).churn.contributions([900.0, 0.0, 2.0], 1)) == 1
 
 
 def test_contributions_add_up_to_the_logit() -> None:
     cut, average = ServingCut.from_record(record()), float(model().weights[-1])
     vector = [900.0, 0.0, 2.0]
-    total = average + sum(reason.contribution for reason in cut.contributions(vector, 3))
+    total = average + sum(reason.contribution for reason in cut.churn.contributions(vector, 3))
     assert sigmoid(total) == pytest.approx(cut.probability(vector), abs=1e-12)
 
 
@@ -107,7 +96,7 @@ def test_value_that_is_not_finite_is_refused(value: float) -> None:
     with pytest.raises(ValueError, match="feature 1 is"):
         cut.probability([1.0, value, 2.0])
     with pytest.raises(ValueError, match="feature 1 is"):
-        cut.probabilities([[1.0, 1.0, 2.0], [1.0, value, 2.0]])
+        cut.churn.probabilities([[1.0, 1.0, 2.0], [1.0, value, 2.0]])
 
 
 def test_vector_of_another_length_is_refused() -> None:
@@ -167,9 +156,17 @@ def test_record_of_unknown_type_is_refused() -> None:
         Cuts().add({"type": "tree"})
 
 
-def test_cut_of_another_schema_is_refused() -> None:
-    with pytest.raises(SnapshotError, match="feature schema"):
-        Cuts(schema_hash(["other"])).add(record())
+def test_cut_of_a_foreign_catalogue_is_refused() -> None:
+    with pytest.raises(SnapshotError, match="no feature in common"):
+        Cuts([HeadSpec(CHURN, ("other",), 30)]).add(record())
+
+
+def test_cut_of_another_catalogue_serves_the_features_that_both_have() -> None:
+    cuts = Cuts([HeadSpec(CHURN, ("new", "recency", "constant"), 30)])
+    cuts.add(record())
+    moved, as_it_was = cuts.cut_at(START + 2 * DAY)[0], ServingCut.from_record(record())
+    usual = float(model().means[1])
+    assert moved.probability([77.0, 60.0, 2.0]) == pytest.approx(as_it_was.probability([60.0, usual, 2.0]), abs=1e-12)
 
 
 def test_day_without_a_record_is_not_there() -> None:
@@ -218,5 +215,4 @@ def test_frontier_remembers_the_furthest_day() -> None:
 
 
 def test_empty_cut_knows_no_reasons() -> None:
-    assert empty_cut().contributions([1.0, 2.0], 3) == []
     assert empty_cut().explained([1.0, 2.0], 3) == (0.5, [])

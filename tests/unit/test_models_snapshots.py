@@ -10,27 +10,19 @@ import pytest
 
 from models.churn import BayesianLogistic
 from models.errors import SnapshotError
-from models.snapshots import cut_record, day_text, dumps, loads, model_hash, schema_hash, verify
-from tests.support.training_logs import DAY, FEATURES, START, example, plain_loop
-
-SCHEMA = schema_hash(FEATURES)
+from models.schema import schema_hash
+from models.snapshots import day_text, dumps, loads, model_hash, verify
+from tests.support.training_logs import DAY, FEATURES, SPEC, START, cut_of, example, plain_loop
 
 
 def cut(**changes: Any) -> dict[str, Any]:
-    bodies = [example(n, START + n, schema=SCHEMA) for n in range(60)]
-    fields: dict[str, Any] = {
-        "day_ms": START,
-        "final": False,
-        "model": plain_loop(bodies, START + DAY).state(),
-        "features": FEATURES,
-        "schema": SCHEMA,
-        "horizon_days": 30,
-        "cold_start": True,
-        "next_offset": 17,
-        "resume": {"position": 20},
-        "scorecard": {},
-    }
-    return cut_record(**{**fields, **changes})
+    bodies = [example(n, START + n, schema=SPEC.schema) for n in range(60)]
+    return cut_of(plain_loop(bodies, START + DAY), **changes)
+
+
+def model_of(record: dict[str, Any]) -> dict[str, Any]:
+    model: dict[str, Any] = record["heads"]["churn"]["models"]["posterior"]
+    return model
 
 
 def test_round_trip_is_exact() -> None:
@@ -43,7 +35,7 @@ def test_round_trip_through_another_json_library_keeps_the_checksum() -> None:
 
 def test_model_goes_on_the_same_after_a_round_trip() -> None:
     record = cut()
-    assert BayesianLogistic.from_state(FEATURES, loads(dumps(record))["model"]).state() == record["model"]
+    assert BayesianLogistic.from_state(FEATURES, model_of(loads(dumps(record)))).state() == model_of(record)
 
 
 def test_version_is_the_day_and_the_first_eight_digits_of_the_content() -> None:
@@ -56,9 +48,9 @@ def test_version_does_not_depend_on_offsets() -> None:
 
 
 def test_version_changes_with_one_bit_of_a_weight() -> None:
-    model = cut()["model"]
+    model = model_of(cut())
     weights = [model["weights"][0] * (1 + 2**-52), *model["weights"][1:]]
-    assert cut(model={**model, "weights": weights})["version"] != cut()["version"]
+    assert cut(models={"posterior": {**model, "weights": weights}})["version"] != cut()["version"]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +76,7 @@ def test_schema_hash_tells_where_one_name_ends() -> None:
 
 def test_changed_weight_is_refused() -> None:
     record = cut()
-    record["model"]["weights"][0] += 1e-9
+    model_of(record)["weights"][0] += 1e-9
     with pytest.raises(SnapshotError, match="does not fit its checksum"):
         verify(record)
 
@@ -94,19 +86,14 @@ def test_changed_offset_is_refused() -> None:
         verify({**cut(), "next_offset": 18})
 
 
-def test_other_schema_is_refused() -> None:
-    with pytest.raises(SnapshotError, match="was learned on feature schema"):
-        verify(cut(), schema=schema_hash(["recency"]))
-
-
 def test_other_horizon_is_refused() -> None:
-    with pytest.raises(SnapshotError, match="predicts 30 days ahead, and 60 are asked for"):
-        verify(cut(), horizon_days=60)
+    with pytest.raises(SnapshotError, match="predicts churn 30 days ahead, and 60 are asked for"):
+        verify(cut(), horizons={"churn": 60})
 
 
 def test_newer_format_is_refused_before_anything_else_is_judged() -> None:
-    with pytest.raises(SnapshotError, match="has format 2"):
-        verify({"type": "cut", "format": 2, "unheard": "of"})
+    with pytest.raises(SnapshotError, match="has format 3"):
+        verify({"type": "cut", "format": 3, "unheard": "of"})
 
 
 @pytest.mark.parametrize("record", [None, [], {}, {"type": "same"}, {"type": "cut"}, {"type": "cut", "format": "1"}])
@@ -117,8 +104,8 @@ def test_foreign_record_is_refused(record: object) -> None:
 
 def test_missing_part_is_named() -> None:
     record = cut()
-    del record["features"]
-    with pytest.raises(SnapshotError, match="lacks a usable features"):
+    del record["heads"]["churn"]["columns"]
+    with pytest.raises(SnapshotError, match=r"lacks a usable churn\.columns"):
         verify(record)
 
 
@@ -130,7 +117,7 @@ def test_text_that_is_not_json_is_refused(text: bytes) -> None:
 
 def test_infinite_weight_cannot_be_smuggled_in() -> None:
     record = cut()
-    record["model"]["weights"][0] = float("inf")
+    model_of(record)["weights"][0] = float("inf")
     with pytest.raises(SnapshotError, match="what JSON cannot"):
         loads(json.dumps(record).encode())
 

@@ -7,12 +7,23 @@ from typing import Any
 import pytest
 
 from models.errors import SnapshotError, TrainingRecordError
+from models.heads import HeadSpec
 from models.serving import Cuts
-from models.snapshots import model_hash, schema_hash
+from models.snapshots import model_hash
 from models.trainer import Trainer
-from tests.support.training_logs import DAY, FEATURES, HOUR, START, Body, example, mark, plain_loop
+from tests.support.training_logs import (
+    DAY,
+    HOUR,
+    SPEC,
+    START,
+    Body,
+    example,
+    mark,
+    plain_loop,
+    trainer_over,
+)
 
-SCHEMA = schema_hash(FEATURES)
+SCHEMA = SPEC.schema
 MINUTE = 60_000
 
 
@@ -36,7 +47,7 @@ class Topic:
 
 
 def topic(partitions: int = 1, **parameters: Any) -> Topic:
-    return Topic(Trainer(partitions, FEATURES, 30, **parameters))
+    return Topic(trainer_over(partitions, **parameters))
 
 
 def kinds(records: list[dict[str, Any]]) -> list[tuple[str, int]]:
@@ -46,7 +57,7 @@ def kinds(records: list[dict[str, Any]]) -> list[tuple[str, int]]:
 def test_nothing_is_learned_before_a_mark() -> None:
     log = topic()
     log.example(1, START)
-    assert (log.trainer.model.labels, log.trainer.pending) == (0, 1)
+    assert (log.trainer.churn.model.labels, log.trainer.pending) == (0, 1)
 
 
 def test_mark_releases_the_labels_below_it() -> None:
@@ -54,7 +65,7 @@ def test_mark_releases_the_labels_below_it() -> None:
     log.example(1, START + 5)
     log.example(2, START + 6)
     log.mark(START + 6)
-    assert (log.trainer.model.labels, log.trainer.pending) == (1, 1)
+    assert (log.trainer.churn.model.labels, log.trainer.pending) == (1, 1)
 
 
 def test_lowest_mark_decides() -> None:
@@ -72,7 +83,7 @@ def test_learns_by_label_time_then_user_hash_then_id() -> None:
     for offset, body in enumerate(bodies):
         log.trainer.example(body, offset)
     log.trainer.mark(mark(START + HOUR), 7, 0)
-    assert log.trainer.model.state() == plain_loop(bodies, START + HOUR).state()
+    assert log.trainer.churn.model.state() == plain_loop(bodies, START + HOUR).state()
 
 
 def test_repeat_of_a_pending_example_is_dropped() -> None:
@@ -80,7 +91,7 @@ def test_repeat_of_a_pending_example_is_dropped() -> None:
     log.example(1, START + 5)
     log.example(1, START + 5)
     log.mark(START + 9)
-    assert (log.trainer.model.labels, log.trainer.counts["repeats"]) == (1, 1)
+    assert (log.trainer.churn.model.labels, log.trainer.counts["repeats"]) == (1, 1)
 
 
 def test_example_that_an_earlier_mark_covered_is_dropped() -> None:
@@ -108,7 +119,7 @@ def test_cut_holds_exactly_the_labels_up_to_midnight() -> None:
         log.trainer.example(body, offset)
     records = log.trainer.mark(mark(START + DAY + 2), 8, 0)
     assert kinds(records) == [("cut", 1)]
-    assert records[0]["model"] == plain_loop(bodies, START + DAY).state()
+    assert records[0]["heads"]["churn"]["models"]["posterior"] == plain_loop(bodies, START + DAY).state()
 
 
 def test_mark_at_midnight_does_not_cut_it_yet() -> None:
@@ -131,16 +142,16 @@ def test_example_without_features_is_scored_and_not_learned() -> None:
     log = topic()
     log.example(1, START + 5, features=None, probability=0.5, churned=True)
     assert kinds(log.mark(START + DAY + 1)) == [("same", 1)]
-    assert log.trainer.scorecard.summary()["labels"] == 1
+    assert log.trainer.churn.scorecard.summary()["labels"] == 1
 
 
 def test_example_of_another_schema_is_scored_and_not_learned() -> None:
     log = topic()
     log.trainer.example(example(1, START + 5, schema="another"), 0)
     log.trainer.mark(mark(START + 9), 1, 0)
-    assert log.trainer.model.labels == 0
-    assert log.trainer.counts["foreign_schema"] == 1
-    assert log.trainer.scorecard.summary()["labels"] == 1
+    assert log.trainer.churn.model.labels == 0
+    assert log.trainer.churn.counts["foreign_schema"] == 1
+    assert log.trainer.churn.scorecard.summary()["labels"] == 1
 
 
 def test_example_of_another_horizon_is_left_out() -> None:
@@ -148,7 +159,7 @@ def test_example_of_another_horizon_is_left_out() -> None:
     log.example(1, START + 5, horizon_days=60)
     log.mark(START + 9)
     assert log.trainer.counts["foreign"] == 1
-    assert log.trainer.scorecard.summary()["labels"] == 0
+    assert log.trainer.churn.scorecard.summary()["labels"] == 0
 
 
 def test_cold_until_enough_labels_with_both_classes() -> None:
@@ -156,10 +167,10 @@ def test_cold_until_enough_labels_with_both_classes() -> None:
     for number in (1, 2, 3):
         log.example(number, START + number, churned=False)
     log.mark(START + 9)
-    assert log.trainer.cold_start
+    assert log.trainer.churn.cold_start
     log.example(5, START + 10, churned=True)
     log.mark(START + 11)
-    assert not log.trainer.cold_start
+    assert not log.trainer.churn.cold_start
 
 
 def test_both_classes_are_not_enough_below_the_least_labels() -> None:
@@ -167,7 +178,7 @@ def test_both_classes_are_not_enough_below_the_least_labels() -> None:
     log.example(1, START + 1, churned=False)
     log.example(2, START + 2, churned=True)
     log.mark(START + 9)
-    assert log.trainer.cold_start
+    assert log.trainer.churn.cold_start
 
 
 # -- wall clock: partitions that are passed over ---------------------------------------------------
@@ -178,7 +189,7 @@ def test_drained_partition_is_passed_over_under_the_wall_clock() -> None:
     log.example(1, START + 5)
     log.mark(START + 1, partition=1, partitions=2, clock="wall", drained=True)
     log.mark(START + 9, partitions=2, clock="wall")
-    assert log.trainer.model.labels == 1
+    assert log.trainer.churn.model.labels == 1
 
 
 def test_all_drained_learn_up_to_the_highest_mark() -> None:
@@ -186,7 +197,7 @@ def test_all_drained_learn_up_to_the_highest_mark() -> None:
     log.example(1, START + 5)
     log.mark(START + 1, partition=1, partitions=2, clock="wall", drained=True)
     log.mark(START + 9, partitions=2, clock="wall", drained=True)
-    assert log.trainer.model.labels == 1
+    assert log.trainer.churn.model.labels == 1
 
 
 def test_partition_without_a_mark_for_ten_minutes_is_passed_over() -> None:
@@ -194,9 +205,9 @@ def test_partition_without_a_mark_for_ten_minutes_is_passed_over() -> None:
     log.example(1, START + 5)
     log.mark(START + 1, partition=1, partitions=2, clock="wall")
     log.mark(START + 9, 10 * MINUTE - 1, partitions=2, clock="wall")
-    assert log.trainer.model.labels == 0
+    assert log.trainer.churn.model.labels == 0
     log.trainer.tick(10 * MINUTE)
-    assert log.trainer.model.labels == 1
+    assert log.trainer.churn.model.labels == 1
 
 
 def test_says_who_holds_the_next_cut_back() -> None:
@@ -224,27 +235,27 @@ def late_by_idleness() -> Topic:
 
 def test_example_behind_the_marks_is_learned_on_arrival_and_counted() -> None:
     trainer = late_by_idleness().trainer
-    assert (trainer.model.labels, trainer.counts["late"], trainer.pending) == (1, 1, 0)
+    assert (trainer.churn.model.labels, trainer.counts["late"], trainer.pending) == (1, 1, 0)
 
 
 def test_repeat_of_a_late_example_is_dropped() -> None:
     log = late_by_idleness()
     log.example(1, START + 5, partition=1)
-    assert (log.trainer.model.labels, log.trainer.counts["repeats"]) == (1, 1)
+    assert (log.trainer.churn.model.labels, log.trainer.counts["repeats"]) == (1, 1)
 
 
 def test_repeat_of_a_late_example_is_dropped_after_its_mark_too() -> None:
     log = late_by_idleness()
     log.mark(START + 7, 20 * MINUTE, partition=1, partitions=2, clock="wall")
     log.example(1, START + 5, partition=1)
-    assert (log.trainer.model.labels, log.trainer.counts["repeats"]) == (1, 1)
+    assert (log.trainer.churn.model.labels, log.trainer.counts["repeats"]) == (1, 1)
 
 
 def test_repeat_of_a_late_example_at_its_partitions_own_mark_is_dropped() -> None:
     log = late_by_idleness()
     log.mark(START + 5, 20 * MINUTE, partition=1, partitions=2, clock="wall")
     log.example(1, START + 5, partition=1)
-    assert (log.trainer.model.labels, log.trainer.counts["repeats"]) == (1, 1)
+    assert (log.trainer.churn.model.labels, log.trainer.counts["repeats"]) == (1, 1)
 
 
 def test_mark_that_goes_back_uncovers_nothing() -> None:
@@ -317,7 +328,7 @@ def test_final_cut_holds_the_labels_up_to_and_at_the_end() -> None:
     final = log.trainer.mark(mark(until, drained=True, until=until), 8, 0)[-1]
     assert final["final"]
     assert final["version"].startswith("20110126T1200-")
-    assert final["model"] == plain_loop(bodies, until).state()
+    assert final["heads"]["churn"]["models"]["posterior"] == plain_loop(bodies, until).state()
     assert log.trainer.final_cut() == final
 
 
@@ -342,18 +353,18 @@ def test_run_goes_on_behind_its_end_when_a_later_one_is_given() -> None:
     records = log.mark(START + DAY + HOUR, drained=True, until=START + DAY + HOUR)
     assert kinds(records) == [("cut", 1), ("cut", 1)]
     assert log.trainer.counts["repeats"] == 1
-    assert log.trainer.model.labels == 1
+    assert log.trainer.churn.model.labels == 1
 
 
 def test_model_of_a_run_without_marks_is_the_empty_one() -> None:
-    assert topic().trainer.final_cut()["examples"] == 0
+    assert topic().trainer.final_cut()["heads"]["churn"]["examples"] == 0
 
 
 # -- restarts --------------------------------------------------------------------------------------
 
 
 def restarted(cut: dict[str, Any], records: list[Body], **parameters: Any) -> Trainer:
-    trainer = Trainer.from_cut(cut, 2, FEATURES, 30, **parameters)
+    trainer = Trainer.from_cut(cut, 2, [SPEC], **parameters)
     for offset, body in enumerate(records):
         if offset < cut["next_offset"]:
             continue
@@ -379,7 +390,7 @@ def two_partitions() -> list[Body]:
 
 
 def uninterrupted(records: list[Body]) -> tuple[Trainer, list[dict[str, Any]]]:
-    trainer, published = Trainer(2, FEATURES, 30), []
+    trainer, published = trainer_over(2), []
     for offset, body in enumerate(records):
         if body["type"] == "example":
             trainer.example(body, offset)
@@ -399,16 +410,16 @@ def test_restart_from_any_cut_ends_with_the_same_model_counts_and_scorecard() ->
     assert len(cuts) >= 3
     for cut in cuts:
         again = restarted(cut, records)
-        assert again.model.state() == whole.model.state()
+        assert again.churn.model.state() == whole.churn.model.state()
         assert again.counts == whole.counts
         assert again.pending == whole.pending
-        assert again.scorecard.summary()["window"] == whole.scorecard.summary()["window"]
+        assert again.churn.scorecard.summary()["window"] == whole.churn.scorecard.summary()["window"]
 
 
 def test_restart_cuts_the_same_versions_again() -> None:
     records = two_partitions()
     _, cuts = uninterrupted(records)
-    trainer, again = Trainer.from_cut(cuts[0], 2, FEATURES, 30), []
+    trainer, again = Trainer.from_cut(cuts[0], 2, [SPEC]), []
     for offset in range(cuts[0]["next_offset"], len(records)):
         body = records[offset]
         if body["type"] == "example":
@@ -421,7 +432,7 @@ def test_restart_cuts_the_same_versions_again() -> None:
 def test_restart_goes_on_with_the_day_after_its_cut() -> None:
     records = two_partitions()
     _, cuts = uninterrupted(records)
-    trainer = Trainer.from_cut(cuts[0], 2, FEATURES, 30)
+    trainer = Trainer.from_cut(cuts[0], 2, [SPEC])
     published = trainer.mark(records[-1], len(records), 0) + trainer.mark(records[-2], len(records) + 1, 0)
     assert published[0]["day"] == cuts[0]["day"] + DAY
 
@@ -431,7 +442,7 @@ def restarted_after_a_late_example() -> Trainer:
     log = late_by_idleness()
     cut = log.mark(START + DAY + 9, 21 * MINUTE, partitions=2, clock="wall")[-1]
     assert cut["type"] == "cut"
-    trainer = Trainer.from_cut(cut, 2, FEATURES, 30)
+    trainer = Trainer.from_cut(cut, 2, [SPEC])
     trainer.mark(mark(START + DAY + 9, partitions=2, clock="wall"), cut["next_offset"], 22 * MINUTE)
     return trainer
 
@@ -439,30 +450,30 @@ def restarted_after_a_late_example() -> Trainer:
 def test_repeat_of_a_late_example_is_dropped_after_a_restart_too() -> None:
     trainer = restarted_after_a_late_example()
     trainer.example(example(1, START + 5, partition=1, schema=SCHEMA), 99)
-    assert (trainer.model.labels, trainer.counts["repeats"]) == (1, 1)
+    assert (trainer.churn.model.labels, trainer.counts["repeats"]) == (1, 1)
 
 
 def test_example_behind_the_cut_is_late_after_a_restart_too() -> None:
     trainer = restarted_after_a_late_example()
     trainer.example(example(2, START + 6, partition=1, schema=SCHEMA), 99)
-    assert (trainer.model.labels, trainer.counts["late"], trainer.pending) == (2, 2, 0)
+    assert (trainer.churn.model.labels, trainer.counts["late"], trainer.pending) == (2, 2, 0)
 
 
 def test_restart_over_another_number_of_partitions_is_refused() -> None:
     _, cuts = uninterrupted(two_partitions())
     with pytest.raises(SnapshotError, match="another number of partitions than 3"):
-        Trainer.from_cut(cuts[0], 3, FEATURES, 30)
+        Trainer.from_cut(cuts[0], 3, [SPEC])
 
 
-def test_restart_with_other_features_is_refused() -> None:
+def test_restart_with_a_foreign_catalogue_is_refused() -> None:
     _, cuts = uninterrupted(two_partitions())
-    with pytest.raises(SnapshotError, match="feature schema"):
-        Trainer.from_cut(cuts[0], 2, ("other",), 30)
+    with pytest.raises(SnapshotError, match="no feature in common"):
+        Trainer.from_cut(cuts[0], 2, [HeadSpec("churn", ("other",), 30)])
 
 
 def test_published_records_can_be_served() -> None:
-    records, cuts = two_partitions(), Cuts(SCHEMA, 30)
-    trainer = Trainer(2, FEATURES, 30)
+    records, cuts = two_partitions(), Cuts([SPEC])
+    trainer = trainer_over(2)
     for offset, body in enumerate(records):
         if body["type"] == "example":
             trainer.example(body, offset)
@@ -491,7 +502,7 @@ def test_published_records_can_be_served() -> None:
     ],
 )
 def test_unreadable_example_is_refused_with_its_offset_and_changes_nothing(changes: dict[str, Any]) -> None:
-    trainer = Trainer(1, FEATURES, 30)
+    trainer = trainer_over(1)
     with pytest.raises(TrainingRecordError, match="offset 41"):
         trainer.example(example(1, START, schema=SCHEMA, **changes), 41)
     assert (trainer.pending, trainer.counts) == (0, {})
@@ -501,14 +512,14 @@ def test_missing_field_is_named() -> None:
     body = example(1, START, schema=SCHEMA)
     del body["user_hash"]
     with pytest.raises(TrainingRecordError, match="field 'user_hash' is missing"):
-        Trainer(1, FEATURES, 30).example(body, 0)
+        trainer_over(1).example(body, 0)
 
 
 def test_mark_over_another_number_of_partitions_is_refused() -> None:
     with pytest.raises(TrainingRecordError, match="counts 4 partitions, and the trainer 1"):
-        Trainer(1, FEATURES, 30).mark(mark(START, partitions=4), 0, 0)
+        trainer_over(1).mark(mark(START, partitions=4), 0, 0)
 
 
 def test_model_hash_is_of_the_model_alone() -> None:
     _, cuts = uninterrupted(two_partitions())
-    assert model_hash({"model": cuts[0]["model"]}) == model_hash(cuts[0])
+    assert model_hash({"heads": cuts[0]["heads"]}) == model_hash(cuts[0])

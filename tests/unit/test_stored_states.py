@@ -151,8 +151,10 @@ def test_a_copys_identity_of_version_2() -> None:
 
 def test_a_model_cut_of_format_1() -> None:
     """Of sixty examples one in four has no features to learn from."""
-    cut = snapshots.loads((STATES / "model-cut-1.json").read_bytes(), horizon_days=30)
-    assert (cut["examples"], cut["next_offset"], cut["features"]) == (45, 17, ["recency", "frequency", "spend"])
+    cut = snapshots.loads((STATES / "model-cut-1.json").read_bytes(), horizons={"churn": 30})
+    head = cut["heads"]["churn"]
+    assert (head["examples"], cut["next_offset"], head["columns"]) == (45, 17, ["recency", "frequency", "spend"])
+    assert (head["champion"], head["models"]["posterior"]["labels"]) == ("posterior", 45)
     assert cut["resume"] == {"position": 20}
 
 
@@ -193,14 +195,14 @@ def test_a_profile_of_a_schema_without_a_way_up_is_refused(monkeypatch: pytest.M
 
 
 class TestACutOfAnOlderFormat:
-    """A format 2 that calls ``next_offset`` otherwise."""
+    """A format 3 that calls ``next_offset`` otherwise."""
 
-    text = (STATES / "model-cut-1.json").read_bytes()
+    text = (STATES / "model-cut-2.json").read_bytes()
 
     @pytest.fixture(autouse=True)
-    def format_2(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(snapshots, "FORMAT", 2)
-        monkeypatch.setattr(snapshots, "MIGRATIONS", {1: lambda cut: {**cut, "next_offset": cut["next_offset"] + 1}})
+    def format_3(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(snapshots, "FORMAT", 3)
+        monkeypatch.setattr(snapshots, "MIGRATIONS", {2: lambda cut: {**cut, "next_offset": cut["next_offset"] + 1}})
 
     def test_it_is_migrated(self) -> None:
         assert snapshots.loads(self.text)["next_offset"] == 18
@@ -208,7 +210,7 @@ class TestACutOfAnOlderFormat:
     def test_what_was_migrated_is_a_whole_cut_of_the_new_format(self) -> None:
         cut = snapshots.loads(self.text)
         assert snapshots.verify(cut) == cut
-        assert cut["format"] == 2
+        assert cut["format"] == 3
 
     def test_its_own_checksum_is_held_against_it_first(self) -> None:
         with pytest.raises(SnapshotError, match="checksum"):
@@ -216,17 +218,17 @@ class TestACutOfAnOlderFormat:
 
     def test_without_a_way_up_it_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(snapshots, "MIGRATIONS", {})
-        with pytest.raises(SnapshotError, match="format 1, and this Ebbtide cannot migrate from format 1"):
+        with pytest.raises(SnapshotError, match="format 2, and this Ebbtide cannot migrate from format 2"):
             snapshots.loads(self.text)
 
 
 def test_a_newer_cut_is_refused_with_both_formats() -> None:
-    cut: dict[str, Any] = json.loads((STATES / "model-cut-1.json").read_bytes())
-    with pytest.raises(SnapshotError, match="has format 2, and this Ebbtide reads up to 1") as caught:
-        snapshots.verify({**cut, "format": 2})
+    cut: dict[str, Any] = json.loads((STATES / "model-cut-2.json").read_bytes())
+    with pytest.raises(SnapshotError, match="has format 3, and this Ebbtide reads up to 2") as caught:
+        snapshots.verify({**cut, "format": 3})
     assert "roll back" in caught.value.hint
 
 
 def test_a_training_record_of_a_newer_format_is_refused() -> None:
-    with pytest.raises(TrainingRecordError, match="offset 7 cannot be read: it has format 2, .* reads format 1"):
-        decode_mark({**mark(0), "format": 2}, 7, 1)
+    with pytest.raises(TrainingRecordError, match="offset 7 cannot be read: it has format 3, .* up to format 2"):
+        decode_mark({**mark(0), "format": 3}, 7, 1)

@@ -39,6 +39,7 @@ def test_what_has_one_order_has_one_partition() -> None:
     assert {name for name, topic in CATALOGUE.items() if topic.single} == {
         "training-examples",
         "model-cuts",
+        "model-events",
         "dead-letter-decisions",
         "output-holds",
     }

@@ -1,0 +1,254 @@
+"""A head: one question asked of users, what learns to answer it, which answer serves, and how good it was.
+
+All heads take in the same stream of labelled examples in the same order; each listens to those of its source.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final, Protocol, Self
+
+from models.churn import BayesianLogistic
+from models.examples import TrainingExample
+from models.learner import Factory, Learner, learner_of
+from models.schema import moved, names_of, schema_hash
+from models.scorecard import Scorecard
+
+CHURN: Final = "churn"
+PROPENSITY: Final = "propensity"
+VALUE: Final = "value"
+
+Event = dict[str, Any]
+"""Something that happened to a model, as ``model-events`` tells it."""
+
+
+@dataclass(frozen=True)
+class HeadSpec:
+    """What a head asks, and of what.
+
+    Parameters
+    ----------
+    name
+        ``churn``, ``propensity`` or ``value``.
+    columns
+        The feature catalogue: one string per feature, ``name`` or ``name:unit:transform``, in the order of vectors.
+    horizon_days
+        Days that a label looks ahead; examples of another horizon are left out.
+    min_labels
+        Learned labels below which, or while all are of one class, nothing is served.
+    candidates
+        What learns side by side, by name; the first is the champion of the beginning.
+    source
+        The head whose examples it learns from; by default its own.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    horizon_days: int
+    min_labels: int = 1_000
+    candidates: Mapping[str, Factory] = field(default_factory=lambda: {"posterior": BayesianLogistic})
+    source: str = ""
+
+    @cached_property
+    def features(self) -> tuple[str, ...]:
+        """Names of the features, in order."""
+        return names_of(self.columns)
+
+    @cached_property
+    def schema(self) -> str:
+        """Hash of the catalogue: what examples are matched by."""
+        return schema_hash(self.columns)
+
+    @property
+    def listens_to(self) -> str:
+        """The head whose examples it learns from."""
+        return self.source or self.name
+
+
+class AnyHead(Protocol):
+    """What the trainer asks of a head, whatever it predicts."""
+
+    @property
+    def spec(self) -> HeadSpec:
+        """What it asks, and of what."""
+
+    @property
+    def learned(self) -> int:
+        """Labels learned, ever."""
+
+    @property
+    def cold_start(self) -> bool:
+        """Whether too little was learned to serve."""
+
+    @property
+    def counts(self) -> Counter[str]:
+        """What became of the examples it heard: ``learned``, ``unlearned``, ``foreign_schema``."""
+
+    def take(self, example: TrainingExample) -> list[Event]:
+        """Test on an example, then learn from it; what happened to the models comes back."""
+
+    def close_day(self, day_ms: int) -> list[Event]:
+        """A cut is about to be made at the end of a day."""
+
+    def state(self) -> dict[str, Any]:
+        """Everything a restart needs, JSON-ready: see :func:`head_from_state`."""
+
+    def models_of(self, state: Mapping[str, Any]) -> Any:
+        """The models of an earlier :meth:`state`, read and checked, for :meth:`go_back`."""
+
+    def go_back(self, models: Any) -> None:
+        """Put earlier models in the place of today's; the scorecard, which is of what was served, stays."""
+
+
+class Head:
+    """A yes-or-no question: learners side by side, one of them serving.
+
+    Parameters
+    ----------
+    spec
+        What is asked.
+    learners
+        By name; by default the spec's candidates, having learned nothing.
+    champion
+        Name of the learner that serves; by default the first.
+    scorecard
+        Compares served scores with what happened; sees every example.
+    """
+
+    def __init__(
+        self,
+        spec: HeadSpec,
+        *,
+        learners: Mapping[str, Learner] | None = None,
+        champion: str | None = None,
+        scorecard: Scorecard | None = None,
+    ) -> None:
+        self.spec = spec
+        self.learners: dict[str, Learner] = (
+            {name: make(spec.features) for name, make in spec.candidates.items()} if learners is None else {**learners}
+        )
+        self.champion = next(iter(self.learners)) if champion is None else champion
+        if self.champion not in self.learners:
+            raise ValueError(f"champion {self.champion!r} is none of {', '.join(self.learners)}")
+        self.scorecard = Scorecard() if scorecard is None else scorecard
+        self.counts: Counter[str] = Counter()
+
+    @property
+    def model(self) -> Learner:
+        """The champion."""
+        return self.learners[self.champion]
+
+    @property
+    def learned(self) -> int:
+        """Labels learned, ever."""
+        return self.model.labels
+
+    @property
+    def cold_start(self) -> bool:
+        """True until ``min_labels`` labels with both classes were learned."""
+        model = self.model
+        return model.labels < self.spec.min_labels or not 0 < model.positives < model.labels
+
+    def take(self, example: TrainingExample) -> list[Event]:
+        """Score it as it was served; where it has features, test every learner on it, then let them learn."""
+        self.scorecard.observe(
+            example.as_of_ms, example.label_ms, example.probability, example.outcome, example.stage, example.tier
+        )
+        if example.features is None:
+            self.counts["unlearned"] += 1
+            return []
+        if example.schema != self.spec.schema:
+            self.counts["foreign_schema"] += 1
+            return []
+        events: list[Event] = []
+        for learner in self.learners.values():
+            learner.learn_vector(example.features, example.outcome)
+        self.counts["learned"] += 1
+        return events
+
+    def close_day(self, day_ms: int) -> list[Event]:
+        """A cut is about to be made at the end of a day."""
+        return []
+
+    def state(self) -> dict[str, Any]:
+        """Everything a restart needs, JSON-ready."""
+        return {
+            "horizon_days": self.spec.horizon_days,
+            "columns": list(self.spec.columns),
+            "schema": self.spec.schema,
+            "cold_start": self.cold_start,
+            "examples": self.learned,
+            "champion": self.champion,
+            "models": {name: learner.state() for name, learner in self.learners.items()},
+            "counts": dict(sorted(self.counts.items())),
+            "scorecard": self.scorecard.state(),
+        }
+
+    @classmethod
+    def from_state(cls, spec: HeadSpec, state: Mapping[str, Any], *, whole_run: bool = False) -> Self:
+        """The head that :meth:`state` was taken of; brought over, if that was made on another catalogue.
+
+        Candidates that the state does not know begin anew; learners that the spec does not name any more are let go,
+        unless one of them is the champion: it serves until a challenger takes over.
+
+        Raises
+        ------
+        ValueError, KeyError, TypeError
+            On a state that does not hold together, or of a foreign catalogue.
+        """
+        head = cls(
+            spec,
+            learners=_learners(spec, state),
+            champion=str(state["champion"]),
+            scorecard=Scorecard.from_state(state["scorecard"], whole_run=whole_run),
+        )
+        head.counts.update({str(name): int(count) for name, count in state["counts"].items()})
+        return head
+
+    def models_of(self, state: Mapping[str, Any]) -> tuple[dict[str, Learner], str]:
+        """The learners and the champion's name of an earlier state.
+
+        Raises
+        ------
+        ValueError, KeyError, TypeError
+            As :meth:`from_state`.
+        """
+        learners, champion = _learners(self.spec, state), str(state["champion"])
+        if champion not in learners:
+            raise ValueError(f"champion {champion!r} is none of {', '.join(learners)}")
+        return learners, champion
+
+    def go_back(self, models: tuple[dict[str, Learner], str]) -> None:
+        """Put earlier learners, and the champion of then, in the place of today's."""
+        self.learners, self.champion = models
+
+
+def _learners(spec: HeadSpec, state: Mapping[str, Any]) -> dict[str, Learner]:
+    stored: Mapping[str, Any] = state["models"]
+    wanted = [*spec.candidates, *(name for name in stored if name == state["champion"] and name not in spec.candidates)]
+    columns: Sequence[str] = [str(column) for column in state["columns"]]
+    return {
+        name: learner_of(spec.features, moved(stored[name], columns, spec.columns))
+        if name in stored
+        else spec.candidates[name](spec.features)
+        for name in wanted
+    }
+
+
+def head_of(spec: HeadSpec) -> AnyHead:
+    """A head that has learned nothing."""
+    return Head(spec)
+
+
+def head_from_state(spec: HeadSpec, state: Mapping[str, Any], *, whole_run: bool = False) -> AnyHead:
+    """The head that a state was taken of.
+
+    Raises
+    ------
+    ValueError, KeyError, TypeError
+        As :meth:`Head.from_state`.
+    """
+    return Head.from_state(spec, state, whole_run=whole_run)
