@@ -189,7 +189,8 @@ class Trainer:
         self.counts["rollbacks"] += 1
         self._learned_since_cut += 1
         day_ms = self._next_day - DAY_MS
-        before, cut = self.version, self._cut(day_ms, offset, final=False)
+        # Its own cut is behind it: who goes on from there does not go back once more.
+        before, cut = self.version, self._cut(day_ms, offset + 1, final=False)
         return [rolled_back(asked, day_ms, before, cut["version"]), cut]
 
     def mark(self, body: Mapping[str, Any], offset: int, now_ms: int) -> list[dict[str, Any]]:

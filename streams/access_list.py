@@ -24,6 +24,7 @@ class Role(StrEnum):
     OPERATOR = "operator"
     REDRIVER = "redriver"
     RELEASER = "releaser"
+    MODELLER = "modeller"
     REPLAYER = "replayer"
     SUBSCRIBER = "subscriber"
 
@@ -33,9 +34,10 @@ WORKS: Final[dict[Role, str]] = {
     Role.WORKER: "`ebbtide worker`",
     Role.TRAINER: "`ebbtide trainer`",
     Role.PUBLISHER: "`ebbtide publish`; producers of your own need `Write` alone.",
-    Role.OPERATOR: "`ebbtide topics`, `profile`, `diff`: looks and writes nothing.",
+    Role.OPERATOR: "`ebbtide topics`, `profile`, `diff`, `model`: looks and writes nothing.",
     Role.REDRIVER: "`ebbtide dead-letters`",
     Role.RELEASER: "`ebbtide outputs`",
+    Role.MODELLER: "`ebbtide model rollback`",
     Role.REPLAYER: "`ebbtide replay`; with `--out` only `Read`.",
     Role.SUBSCRIBER: "Services of yours that act on outputs; besides, `Read` on the consumer group of each.",
 }
@@ -46,9 +48,10 @@ COMMANDS: Final[dict[Role, tuple[str, ...]]] = {
     Role.WORKER: ("worker",),
     Role.TRAINER: ("trainer",),
     Role.PUBLISHER: ("publish",),
-    Role.OPERATOR: ("profile", "diff"),
+    Role.OPERATOR: ("profile", "diff", "model"),
     Role.REDRIVER: ("dead-letters",),
     Role.RELEASER: ("outputs",),
+    Role.MODELLER: ("model rollback",),
     Role.REPLAYER: ("replay",),
     Role.SUBSCRIBER: ("subscribers",),
 }
@@ -57,7 +60,7 @@ COMMANDS: Final[dict[Role, tuple[str, ...]]] = {
 SETUP: Final[dict[Role, tuple[str, ...]]] = {
     Role.PROVISIONER: tuple(CATALOGUE),
     Role.WORKER: tuple(CATALOGUE),
-    Role.TRAINER: (topics.TRAINING_EXAMPLES, topics.MODEL_CUTS),
+    Role.TRAINER: (topics.TRAINING_EXAMPLES, topics.MODEL_CUTS, topics.MODEL_EVENTS),
     Role.PUBLISHER: INPUT_TOPICS,
     Role.OPERATOR: tuple(CATALOGUE),
     Role.REDRIVER: (*INPUT_TOPICS, topics.DEAD_LETTER_DECISIONS),

@@ -218,7 +218,7 @@ CATALOGUE: Final[dict[str, Topic]] = {
             "user_id",
             Cleanup.DELETE,
             Keep.FOR_EVER,  # rare beside events; a trainer that starts from nothing learns the same model again
-            ("worker", "model"),  # `model rollback` asks the trainer here, in the order of what it learns
+            ("worker", "model rollback"),  # it asks the trainer here, in the order of what it learns
             ("trainer",),
             single=True,
         ),
@@ -229,7 +229,7 @@ CATALOGUE: Final[dict[str, Topic]] = {
             Cleanup.DELETE,
             Keep.FOR_EVER,  # `worker --clock log` scores with the cuts of the events' days
             ("trainer",),
-            ("worker", "trainer", "model"),
+            ("worker", "trainer", "model", "model rollback"),
             single=True,
         ),
         Topic(
@@ -239,7 +239,7 @@ CATALOGUE: Final[dict[str, Topic]] = {
             Cleanup.DELETE,
             Keep.FOR_EVER,  # a few a year
             ("trainer",),
-            ("model", "subscribers"),
+            ("model", "model rollback", "subscribers"),
             single=True,
         ),
         Topic(

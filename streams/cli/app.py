@@ -38,6 +38,7 @@ COMMANDS: Final = (
     "diff",
     "policy",
     "profile",
+    "model",
     "dead_letters",
     "outputs",
 )

@@ -9,6 +9,7 @@
     ├── OutputFolderError       a result folder that cannot be written or read
     ├── UnknownUserError        nobody by that id
     ├── UnknownHoldError        a partition that holds no outputs
+    ├── UnknownModelError       no model cut of that version
     ├── BrokerError             Kafka is away, refuses, or its topics do not fit
     │   ├── TopicError          a topic is missing, or has the wrong partitions or configuration
     │   ├── AccessError         Kafka knows us not, is not who we trust, or does not let us: waiting does not help
@@ -70,6 +71,10 @@ class UnknownUserError(EbbtideError):
 
 class UnknownHoldError(EbbtideError):
     """A partition that was named holds no outputs."""
+
+
+class UnknownModelError(EbbtideError):
+    """No model cut has the version that was named."""
 
 
 class BrokerError(EbbtideError):
