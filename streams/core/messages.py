@@ -14,6 +14,7 @@ import msgspec
 from streams.core.events import ACTIONS, INPUT_TOPICS, MICRO, Event, Kind
 from streams.core.instants import format_instant
 from streams.core.ports import Example
+from streams.core.tally import Tally
 
 
 class Body(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -59,8 +60,9 @@ class ModelRef(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Reason(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """One feature that raises the risk."""
+    """One family of features that raises the risk: by how much (logit), and the feature that ``text`` tells of."""
 
+    family: str
     feature: str
     value: float
     usual: float
@@ -68,8 +70,30 @@ class Reason(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     text: str
 
 
+class Change(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """By how much what a family adds to the logit has changed."""
+
+    family: str
+    change: float
+    text: str
+
+
+class Changed(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Against the score told last: the changes of ``base``, ``by`` and ``others`` add up to that of the logit."""
+
+    since: str
+    probability: float
+    model_changed: bool
+    base: float
+    by: list[Change]
+    others: float
+
+
 class ChurnRisk(Body):
-    """Topic ``churn-risk``. ``probability`` and ``band`` are null while ``cold_start``; then ``rank_score`` ranks."""
+    """Topic ``churn-risk``. ``probability`` and ``band`` are null while ``cold_start``; then ``rank_score`` ranks.
+
+    ``base`` is the logit of the average customer: with what all ``families`` add, it is that of the probability.
+    """
 
     probability: float | None
     horizon_days: int
@@ -80,6 +104,9 @@ class ChurnRisk(Body):
     stale_model: bool
     model: ModelRef
     reasons: list[Reason]
+    base: float | None
+    families: dict[str, float]
+    changed: Changed | None
     rank_score: float | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -237,9 +264,19 @@ def example_body(example: Example, partition: int, schema: str, horizon_days: in
 
 
 def mark_body(
-    partition: int, partitions: int, watermark: int, *, drained: bool, clock: str, until: int | None
+    partition: int,
+    partitions: int,
+    watermark: int,
+    *,
+    drained: bool,
+    clock: str,
+    until: int | None,
+    tally: Tally | None = None,
 ) -> dict[str, Any]:
-    """The ``training-examples`` mark: every example of this partition with a label before W was sent."""
+    """The ``training-examples`` mark: every example of this partition with a label before W was sent.
+
+    ``tally`` says what became of the partition's scheduled scores so far.
+    """
     return {
         "type": "mark",
         "partition": partition,
@@ -248,6 +285,7 @@ def mark_body(
         "drained": drained,
         "clock": clock,
         "until": until,
+        "tally": None if tally is None else {"since": tally.since, "heads": tally.body()},
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -14,10 +14,12 @@ from streams.kafka_access import refusal
 from streams.live.connections import new_consumer
 from streams.live.fence import (
     NO_WRITER,
+    TALLY_HEADER,
     ChangelogRecord,
     fence_key,
     judge_gap,
     rewrites,
+    tally_of,
     writer_header,
     writer_of,
 )
@@ -82,7 +84,13 @@ class ChangelogReader:
             while reached <= last:
                 fetched = await consumer.getmany(self._tp, timeout_ms=500)
                 records = [
-                    ChangelogRecord(record.offset, record.key or b"", record.value, writer_of(record.headers))
+                    ChangelogRecord(
+                        record.offset,
+                        record.key or b"",
+                        record.value,
+                        writer_of(record.headers),
+                        tally_of(record.headers),
+                    )
                     for record in fetched.get(self._tp, ())
                     if record.offset <= last
                 ]
@@ -182,8 +190,15 @@ class Changelog:
         self.last = batches[-1][0]
         return self.last
 
-    async def append(self, writes: Iterable[Write]) -> int:
+    async def append(self, writes: Iterable[Write], tallies: Mapping[bytes, bytes] | None = None) -> int:
         """Append writes, in order, and make sure that nobody else did meanwhile; the offset of the last.
+
+        Parameters
+        ----------
+        writes
+            Keys and values.
+        tallies
+            By key: the partition's tally up to and with this write.
 
         Raises
         ------
@@ -198,9 +213,9 @@ class Changelog:
             return fresh[key] if key in fresh else self.stored(key)
 
         while pending:
-            batches = await self._producer.send(
-                self._topic, self._partition, [Message(key, value, self._headers) for key, value in pending]
-            )
+            messages = [Message(key, value, self._tallied(key, tallies)) for key, value in pending]
+            batches = await self._producer.send(self._topic, self._partition, messages)
+            tallies = None  # what is written again changes nothing
             foreign: dict[bytes, None] = {}
             for base, count in batches:
                 if base != self.last + 1:
@@ -210,6 +225,10 @@ class Changelog:
             pending = rewrites(foreign, current)
             self.foreign += len(pending)
         return self.last
+
+    def _tallied(self, key: bytes, tallies: Mapping[bytes, bytes] | None) -> list[tuple[str, bytes]]:
+        tally = tallies.get(key) if tallies else None
+        return self._headers if tally is None else [*self._headers, (TALLY_HEADER, tally)]
 
     async def _judge(self, first: int, last: int) -> tuple[bytes, ...]:
         if first > last:

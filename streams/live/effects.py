@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from streams.codec import encode
 from streams.core.errors import StateError
 from streams.core.messages import example_body, mark_body
 from streams.core.ports import Example, Output
+from streams.core.tally import Tally
 from streams.dead_letters import MOST_KEY_BYTES, dead_letter
 from streams.live.changelog import Changelog, Write
 from streams.live.held_log import HeldRecord
@@ -130,8 +131,10 @@ class EffectsInOrder:
         """Say on ``output-holds`` what is held."""
         await self._send(topics.OUTPUT_HOLDS, [Message(key, encode(body))])
 
-    async def persist(self, writes: Sequence[Write]) -> None:
+    async def persist(self, writes: Sequence[Write], tallies: Mapping[bytes, bytes] | None = None) -> None:
         """Steps 3 and 4: the changelog with its fence check, then the local copy.
+
+        ``tallies`` as :meth:`streams.live.changelog.Changelog.append` takes them.
 
         Raises
         ------
@@ -139,16 +142,22 @@ class EffectsInOrder:
             The partition is another's; the local copy was not touched.
         """
         started = time.perf_counter()
-        last = await self._changelog.append(writes)
+        last = await self._changelog.append(writes, tallies)
         acked = time.perf_counter()
         self._store.write(writes, CopyPosition(last, self._changelog.writer, self._now_ms()))
         self._observer.stage_seconds("changelog", acked - started)
         self._observer.stage_seconds("store", time.perf_counter() - acked)
 
-    async def mark(self, watermark: int, *, drained: bool, clock: str, until: int | None) -> None:
-        """Step 5: tell the trainer that every example with a label before W was sent."""
+    async def mark(self, watermark: int, *, drained: bool, clock: str, until: int | None, tally: Tally) -> None:
+        """Step 5: tell the trainer that every example with a label before W was sent, and what became of scores."""
         body = mark_body(
-            self._partition, self._settings.partitions, watermark, drained=drained, clock=clock, until=until
+            self._partition,
+            self._settings.partitions,
+            watermark,
+            drained=drained,
+            clock=clock,
+            until=until,
+            tally=tally,
         )
         await self._send(topics.TRAINING_EXAMPLES, [Message(b"mark-%d" % self._partition, encode(body))])
 

@@ -11,6 +11,10 @@ shared key the older fences would vanish, and with them the proof that older rec
 Compaction knows nothing of fences: where a zombie's record is the last of its key, it would keep that and drop the one
 that counts. So keys whose last record does not count are written again: by the owner as soon as its next append
 shows a gap, else by the next owner when it restores. The changelog's ``min.compaction.lag.ms`` is the time they have.
+
+A slice is appended as records, and a crash may leave some of them without the partition record that ends it. Profiles
+do not mind: each knows what it has applied. What is counted over all of them would; so the record of a profile whose
+scores came to something carries the partition's tally up to and with it, and the last word on it counts.
 """
 
 from __future__ import annotations
@@ -28,6 +32,7 @@ RESERVED: Final = b"\x00"
 """Keys of ours start with this byte; no user id may."""
 
 WRITER_HEADER: Final = "writer"
+TALLY_HEADER: Final = "tally"
 NO_WRITER: Final = 0
 """Before the first fence nothing counts; no writer ever has this id."""
 
@@ -39,6 +44,8 @@ class ChangelogRecord(NamedTuple):
     key: bytes
     value: bytes | None
     writer: int
+    tally: bytes | None = None
+    """Of the partition, up to and with this record; None where the record changes nothing about it."""
 
 
 def fence_key(writer: int) -> bytes:
@@ -61,6 +68,11 @@ def writer_of(headers: Sequence[tuple[str, bytes]]) -> int:
         if name == WRITER_HEADER and len(raw) == 8:
             return int.from_bytes(raw, "big")
     return NO_WRITER
+
+
+def tally_of(headers: Sequence[tuple[str, bytes]]) -> bytes | None:
+    """The tally a record carries, if any."""
+    return next((raw for name, raw in headers if name == TALLY_HEADER), None)
 
 
 class Restore:
@@ -86,6 +98,8 @@ class Restore:
         """Keys whose last record so far did not count: they must be written again."""
         self.refused = 0
         """How many records did not count."""
+        self.tally: bytes | None = None
+        """The last tally behind the last partition record: of a slice that a crash cut off."""
 
     def counted(self, records: Iterable[ChangelogRecord]) -> list[tuple[bytes, bytes | None]]:
         """The writes among ``records`` that count, in order; fences take effect and are not returned."""
@@ -96,6 +110,10 @@ class Restore:
                     self.writer = record.writer
             elif record.writer == self.writer and self.writer != NO_WRITER:
                 self.shadowed.pop(record.key, None)
+                if record.key == PARTITION_KEY:
+                    self.tally = None
+                elif record.tally is not None:
+                    self.tally = record.tally
                 writes.append((record.key, record.value))
             else:
                 self.refused += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from streams.core.tally import Tally
 from streams.live.effects import EffectsInOrder
 from streams.live.seams import Clock, Engine, steady_s
 
@@ -21,8 +22,8 @@ class Marks:
         self._marked: tuple[int, bool] | None = None
         self._marked_at = 0.0
 
-    async def tell(self, *, drained: bool, force: bool = False) -> None:
-        """Mark W, if it is time."""
+    async def tell(self, tally: Tally, *, drained: bool, force: bool = False) -> None:
+        """Mark W, if it is time; with it goes the tally of the partition's scores."""
         now = steady_s()
         until, watermark = self._clock.until_ms, self._engine.watermark
         state = (watermark, drained or (until is not None and watermark > until))
@@ -33,4 +34,4 @@ class Marks:
         if not (force or (changed and age >= MARK_EVERY_S) or age >= MARK_AT_LEAST_S):
             return
         self._marked, self._marked_at = state, now
-        await self._effects.mark(state[0], drained=state[1], clock=self._clock.name, until=until)
+        await self._effects.mark(state[0], drained=state[1], clock=self._clock.name, until=until, tally=tally)

@@ -10,11 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+import msgspec
 from faust.types import TP, EventT
 
 from streams.core.cleaning import CleaningPolicy
 from streams.core.events import INPUT_TOPICS, Kind
+from streams.core.tally import Tally, waiting
 from streams.dead_letters import letter_limit
+from streams.live.accounts import waiting_in
 from streams.live.changelog import Changelog, ChangelogReader, breathe
 from streams.live.consumer import Consumer
 from streams.live.effects import EffectsInOrder
@@ -320,6 +323,8 @@ class Ownership:
         )
         try:
             record, starts = await self._judged(taken, taken.record, partition, topic_ids, consumer)
+            if record.tally is None:
+                record = msgspec.structs.replace(record, tally=await self._tallied(taken, record, partition))
             if record != taken.record:
                 await self._begin(taken, record)
             profiles = PendingProfiles(taken.store)
@@ -336,6 +341,16 @@ class Ownership:
         self._limit.restore(partition, taken.store.get(LETTERS_KEY))
         self._observer.partition(partition, engine.watermark, engine.newest, 0, engine.stages, self._now_ms())
         return _Held(taken, record, starts, engine, profiles, generation=-1)
+
+    async def _tallied(self, taken: Taken, record: PartitionRecord, partition: int) -> Tally:
+        """The tally of a partition that never had one; once, after an upgrade, as it decodes every profile."""
+        served = []
+        for count, (key, value) in enumerate(taken.store.profiles(), start=1):
+            served.append(waiting_in(key, value))
+            if count % RESTORE_CHUNK == 0:
+                self._step(f"counting the scores that wait in partition {partition}, {count} profiles so far")
+                await breathe()
+        return waiting(served, max(record.watermark, 0))
 
     async def _begin(self, taken: Taken, record: PartitionRecord) -> None:
         """Write down where a partition begins before any profile: of a first slice only some batches may arrive."""

@@ -323,7 +323,7 @@ class PartitionOwner:
     async def mark(self, *, force: bool = False) -> None:
         """Tell the trainer W: when it moved or the inputs drained, but not at every slice."""
         waiting_for, self.waiting_for = self.waiting_for, "Kafka's ack of a mark"
-        await self._marks.tell(drained=self.drained, force=force)
+        await self._marks.tell(self._steps.tally, drained=self.drained, force=force)
         self.waiting_for = waiting_for
 
     # -- drained -----------------------------------------------------------------------------------------------------

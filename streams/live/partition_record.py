@@ -10,6 +10,7 @@ from streams.core import migrations
 from streams.core.alignment import UNKNOWN
 from streams.core.errors import StateError
 from streams.core.events import INPUT_TOPICS
+from streams.core.tally import Tally
 
 VERSION: Final = 2
 
@@ -49,6 +50,8 @@ class PartitionRecord(msgspec.Struct, frozen=True, kw_only=True):
     portraits_from: int = 0
     """Changelog offset from which on changed profiles may not have been published yet."""
     inputs: tuple[InputPosition, ...] = ()
+    tally: Tally | None = None
+    """What became of the scheduled scores; None in a record of before they were counted."""
 
     @property
     def blank(self) -> bool:

@@ -154,6 +154,8 @@ def accepted(record: PartitionRecord, now: Surroundings) -> PartitionRecord:
     return msgspec.structs.replace(
         begun(record, now),
         changelog_begins=now.changelog_oldest,
+        # Scores that wait went with the profiles that were deleted: what is left is counted anew.
+        tally=None if now.changelog_oldest > record.changelog_begins else record.tally,
         inputs=tuple(_accepted(position, one) for position, one in zip(positions, now.inputs, strict=True)),
     )
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
 from streams.core.alignment import UNKNOWN
 from streams.core.ports import Output, Step
+from streams.core.tally import Counts, Tally, add, encode_tally
+from streams.live.changelog import Write
 from streams.live.effects import Effects, EffectsInOrder
 from streams.live.fence import PARTITION_KEY
 from streams.live.inputs import PartitionInputs
@@ -73,6 +75,10 @@ class StepEffects:
         self._observer = observer
         self._now_ms = now_ms
         self._portraits = PortraitThrottle()
+        self.tally = begun.tally or Tally()
+        """What became of the partition's scheduled scores, up to the last slice that was gathered."""
+        self._tallied: dict[bytes, Counts] = {}
+        """By user: what is not in the tally yet."""
         self.touched_at: float = steady_s()
         """When the changelog was last appended to."""
 
@@ -87,6 +93,8 @@ class StepEffects:
         pending = self._profiles.pending
         for user_id in step.changed:
             pending[user_id.encode()] = self._engine.encoded(user_id, self._writer)
+        for user_id, counts in step.facts.tallies.items():
+            add(self._tallied.setdefault(user_id.encode(), {}), counts)
         self._observer.facts(step.facts)
 
     async def take(self, effects: Effects, portraits: dict[str, None]) -> None:
@@ -98,7 +106,9 @@ class StepEffects:
         self._gate.appended(await self._effects.publish(effects, hold=self._gate.holds))
         self._waits_for("Kafka's acks of the changelog")
         changed = self._profiles.pending.items()
-        await self._effects.persist([*self._gate.writes(), *changed, (PARTITION_KEY, encode_record(self.record()))])
+        tallies = self._tallies(changed)
+        writes = [*self._gate.writes(), *changed, (PARTITION_KEY, encode_record(self.record()))]
+        await self._effects.persist(writes, tallies)
         self._profiles.pending.clear()
         self.touched_at = steady_s()
         engine = self._engine
@@ -108,6 +118,15 @@ class StepEffects:
         if engine.newest != UNKNOWN:
             cut, _ = self._models.scorer.cut_at(engine.newest)
             self._observer.serving(cut.version, cut.day_ms)
+
+    def _tallies(self, writes: Iterable[Write]) -> dict[bytes, bytes]:
+        """Add up the tally in the order of writes; by key, how it stands with this one."""
+        tallies: dict[bytes, bytes] = {}
+        for key, _ in writes:
+            if (counts := self._tallied.pop(key, None)) is not None:
+                self.tally = self.tally.plus(counts)
+                tallies[key] = encode_tally(self.tally)
+        return tallies
 
     # -- portraits ---------------------------------------------------------------------------------------------------
 
@@ -158,4 +177,5 @@ class StepEffects:
                 InputPosition(topic_id=position.topic_id, epoch=position.epoch, next=buffer.next, newest=buffer.reached)
                 for position, buffer in zip(self._positions, self._inputs.buffers, strict=True)
             ),
+            tally=self.tally,
         )

@@ -6,10 +6,13 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
+
 from streams.core.errors import StateError
-from streams.live.changelog import Changelog, ChangelogReader, breathe
+from streams.core.tally import decode_tally
+from streams.live.changelog import Changelog, ChangelogReader, Write, breathe
 from streams.live.fence import PARTITION_KEY, RESERVED, Restore, rewrites
-from streams.live.partition_record import PartitionRecord, decode_record
+from streams.live.partition_record import PartitionRecord, decode_record, encode_record
 from streams.live.store import CopyPosition, RocksStore, Store
 
 log = logging.getLogger(__name__)
@@ -81,13 +84,19 @@ async def take_partition(
                 store = reopen_empty(store)
         changelog.stored = store.get
         restore = await _restore(store, reader, changelog, fence, progress)
-        await changelog.append(rewrites(restore.shadowed, store.get))
-        if restore.shadowed:
-            log.warning("Wrote %d keys again that a former owner had overwritten.", len(restore.shadowed))
-        store.write((), CopyPosition(changelog.last, changelog.writer, now_ms()))
         raw = store.get(PARTITION_KEY)
         where = f"The partition record in {changelog.where}"
         record = PartitionRecord() if raw is None else decode_record(raw, where)
+        again = rewrites(restore.shadowed, store.get)
+        begun: list[Write] = []
+        if restore.tally is not None:
+            # A crash cut a slice off: the profiles that it reached are counted, and will not be again.
+            record = msgspec.structs.replace(record, tally=decode_tally(restore.tally))
+            begun.append((PARTITION_KEY, encode_record(record)))
+        await changelog.append([*again, *begun])
+        if restore.shadowed:
+            log.warning("Wrote %d keys again that a former owner had overwritten.", len(restore.shadowed))
+        store.write(begun, CopyPosition(changelog.last, changelog.writer, now_ms()))
         unpublished = await _unpublished(reader, record, fence)
         return Taken(store, changelog, record, unpublished, oldest)
     except BaseException:

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from models.examples import TrainingExample
 from models.heads import head_of
 from models.trainer import Trainer
+from streams.core.tally import pending
 from streams.model_records import head_specs
 from streams.topics import CHURN_RISK, DEAD_LETTERS, LATE_EVENTS, SEGMENT_CHANGES, TRAINING_EXAMPLES, USER_PROFILES
 from tests.simulation.event_log import EventLog
@@ -44,6 +45,7 @@ def broken(outcome: Outcome, reference: Outcome, log: EventLog) -> list[str]:
         return outcome.failures
     found = [
         *_settled(outcome, reference),
+        *_accounted(outcome, reference, log),
         *_copies(outcome),
         *_one_content(outcome, log),
         *_last_told(outcome, reference),
@@ -78,6 +80,15 @@ def _difference(found: dict[str, bytes | None], wanted: dict[str, bytes | None],
     if user not in wanted:
         return ": nobody was to be known"
     return ": nobody is known" if user not in found else ""
+
+
+def _accounted(outcome: Outcome, reference: Outcome, log: EventLog) -> Iterator[str]:
+    for partition, found in outcome.settled.items():
+        if pending(found.tally) != found.waiting:
+            yield f"partition {partition} has {found.waiting} scores that wait, and accounts for {found.tally}"
+        wanted = reference.settled[partition].tally
+        if not log.live and found.tally != wanted:
+            yield f"partition {partition} accounts for {found.tally}, not for {wanted}"
 
 
 def _copies(outcome: Outcome) -> Iterator[str]:

@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaError
 
 from streams.core.errors import BrokerError
 from streams.core.events import INPUT_TOPICS
-from streams.live.fence import FENCE_PREFIX, ChangelogRecord, writer_of
+from streams.live.fence import FENCE_PREFIX, ChangelogRecord, tally_of, writer_of
 from streams.live.outbox import Message
 from streams.topics import CATALOGUE, CHANGELOG, TRAINING_EXAMPLES
 from tests.simulation.loop import Killed, Process, VirtualLoop
@@ -300,7 +300,9 @@ class ReadChangelog:
                 return
             first = portion[-1].offset + 1
             yield [
-                ChangelogRecord(record.offset, record.key or b"", record.value, writer_of(record.headers))
+                ChangelogRecord(
+                    record.offset, record.key or b"", record.value, writer_of(record.headers), tally_of(record.headers)
+                )
                 for record in portion
             ]
 

@@ -18,6 +18,7 @@ FROM = {
     "changelog before the local copy": 0,
     "changelog before the ack": 0,
     "outputs before the ack": 4,
+    "a tally beside each profile": 230,
     "partition record": 12,
 }
 """Where to begin to look, by protection; each is found within a few seeds from there."""

@@ -13,6 +13,7 @@ import msgspec
 from streams.core.engine import PartitionEngine
 from streams.core.events import Event
 from streams.live import changelog, taking
+from streams.live.changelog import Changelog
 from streams.live.effects import EffectsInOrder
 from streams.live.fence import FENCE_PREFIX, NO_WRITER, ChangelogRecord, Gap, Restore
 from streams.live.partition_record import InputPosition, PartitionRecord
@@ -42,10 +43,10 @@ def _nothing_applied(self: PartitionEngine, event: Event, model: Any, step: Any)
     _EVENT(self, event, model, step)
 
 
-async def _copy_first(self: EffectsInOrder, writes: Sequence[Write]) -> None:
+async def _copy_first(self: EffectsInOrder, writes: Sequence[Write], tallies: Any = None) -> None:
     """The local copy before the changelog."""
     self._store.write(writes, CopyPosition(self._changelog.last, self._changelog.writer, self._now_ms()))
-    await self._changelog.append(writes)
+    await self._changelog.append(writes, tallies)
 
 
 def _behind(coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
@@ -53,9 +54,9 @@ def _behind(coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
     return asyncio.ensure_future(coroutine)
 
 
-async def _changelog_unawaited(self: EffectsInOrder, writes: Sequence[Write]) -> None:
+async def _changelog_unawaited(self: EffectsInOrder, writes: Sequence[Write], tallies: Any = None) -> None:
     """Acks, as long as the changelog's own is still awaited."""
-    _behind(_PERSIST(self, writes))
+    _behind(_PERSIST(self, writes, tallies))
 
 
 async def _outputs_unawaited(self: EffectsInOrder, effects: Any, **options: Any) -> list[tuple[int, int]]:
@@ -87,6 +88,7 @@ OFF: Final[dict[str, Callable[[], list[Any]]]] = {
     "changelog before the local copy": lambda: [patch.object(EffectsInOrder, "persist", _copy_first)],
     "changelog before the ack": lambda: [patch.object(EffectsInOrder, "persist", _changelog_unawaited)],
     "outputs before the ack": lambda: [patch.object(EffectsInOrder, "publish", _outputs_unawaited)],
+    "a tally beside each profile": lambda: [patch.object(Changelog, "_tallied", lambda self, *_: self._headers)],
     "partition record": lambda: [patch.object(worker, "as_an_operator", _by_commits)],
 }
 """By name: what takes a protection away."""

@@ -15,7 +15,9 @@ from unittest.mock import patch
 from faust.types import TP
 
 from streams.core.events import INPUT_TOPICS
+from streams.core.tally import CHURN, Tally
 from streams.live import judging, partition_owner
+from streams.live.accounts import waiting_in
 from streams.live.changelog import Changelog
 from streams.live.fence import PARTITION_KEY
 from streams.live.partition_record import PartitionRecord
@@ -50,6 +52,10 @@ class Settled:
     """Settled bytes by user."""
     stored: dict[bytes, bytes]
     """What stands in its store, but for the partition record."""
+    tally: dict[str, int]
+    """What became of the churn scores, by the partition record."""
+    waiting: int
+    """Churn scores that wait in the profiles."""
 
 
 @dataclass(slots=True)
@@ -351,7 +357,11 @@ class World:
                 engine.restore(key.decode(), value)
                 users.append(key.decode())
             settled = {user: engine.settled(user) for user in sorted(users)}
-            self.outcome.settled[partition] = Settled(record.watermark, record.newest, settled, self._stored(store))
+            counts = (record.tally or Tally()).body()[CHURN]
+            served = sum(waiting_in(key, value)[CHURN] for key, value in store.profiles())
+            self.outcome.settled[partition] = Settled(
+                record.watermark, record.newest, settled, self._stored(store), counts, served
+            )
 
     async def _taken(self, partition: int, name: str, store: DiskStore) -> tuple[Store, PartitionRecord]:
         process, dice = Process(self.loop, f"{name} {partition}"), Random(f"{self.seed} {name}")

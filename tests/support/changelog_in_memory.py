@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 
 from streams.live.changelog import Changelog
-from streams.live.fence import ChangelogRecord, writer_of
+from streams.live.fence import ChangelogRecord, tally_of, writer_of
 from streams.live.outbox import Message
 
 
@@ -20,7 +20,9 @@ class LogInMemory:
         """Append, as one batch."""
         base = self.records[-1].offset + 1 if self.records else 0
         appended = [
-            ChangelogRecord(offset, message.key or b"", message.value, writer_of(message.headers))
+            ChangelogRecord(
+                offset, message.key or b"", message.value, writer_of(message.headers), tally_of(message.headers)
+            )
             for offset, message in enumerate(messages, start=base)
         ]
         self.records += appended

@@ -8,8 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from streams.core.errors import StateError
+from streams.core.tally import Tally, encode_tally
 from streams.live.fence import PARTITION_KEY, Restore
-from streams.live.partition_record import InputPosition, PartitionRecord, encode_record
+from streams.live.partition_record import InputPosition, PartitionRecord, decode_record, encode_record
 from streams.live.store import CopyPosition, MemoryStore, Store
 from streams.live.taking import Taken, take_partition
 from tests.support.changelog_in_memory import LogInMemory
@@ -34,6 +35,17 @@ def written(log: LogInMemory, writer: int, *writes: tuple[bytes, bytes | None]) 
         owner = log.writer(writer)
         await owner.fence()
         await owner.append(writes)
+
+    asyncio.run(steps())
+
+
+def cut_off(log: LogInMemory, writer: int, *writes: tuple[bytes, bytes | None], tallies: dict[bytes, Tally]) -> None:
+    """A slice of which only these records were appended."""
+
+    async def steps() -> None:
+        owner = log.writer(writer)
+        await owner.fence()
+        await owner.append(writes, {key: encode_tally(tally) for key, tally in tallies.items()})
 
     asyncio.run(steps())
 
@@ -82,7 +94,7 @@ def test_what_a_zombie_overwrote_is_written_again_before_compaction_can_take_it(
     written(log, NEW, (b"bob", b"2"))
     trespassed(log, OLD, b"ann", b"9")
     take(log, MemoryStore(), 33)
-    assert log.records[-1][1:] == (b"ann", b"1", 33)
+    assert log.records[-1][1:4] == (b"ann", b"1", 33)
 
 
 def test_after_taking_no_key_is_shadowed() -> None:
@@ -155,3 +167,46 @@ def test_users_whose_portrait_may_be_unpublished_are_named() -> None:
     record = PartitionRecord(inputs=(InputPosition(topic_id="x"),) * 3, portraits_from=2)
     written(log, OLD, (b"ann", b"1"), (b"bob", b"1"), (PARTITION_KEY, encode_record(record)))
     assert take(log, MemoryStore()).unpublished == (b"bob",)
+
+
+OPENED = [Tally(counts={"churn": {"opened": count}}) for count in range(4)]
+
+
+def ended(record: PartitionRecord) -> tuple[bytes, bytes]:
+    return PARTITION_KEY, encode_record(record)
+
+
+def test_the_tally_of_a_slice_that_was_cut_off_goes_as_far_as_its_profiles() -> None:
+    log = LogInMemory()
+    record = PartitionRecord(tally=OPENED[1])
+    written(log, OLD, (b"ann", b"1"), ended(record))
+    cut_off(log, 12, (b"ann", b"2"), (b"bob", b"1"), tallies={b"ann": OPENED[2], b"bob": OPENED[3]})
+    assert take(log, MemoryStore()).record.tally == OPENED[3]
+
+
+def test_the_tally_of_a_whole_slice_is_that_of_its_partition_record() -> None:
+    log = LogInMemory()
+    cut_off(log, OLD, (b"ann", b"1"), ended(PartitionRecord(tally=OPENED[2])), tallies={b"ann": OPENED[1]})
+    assert take(log, MemoryStore()).record.tally == OPENED[2]
+
+
+def test_a_zombies_tally_does_not_count() -> None:
+    log = LogInMemory()
+    written(log, OLD, ended(PartitionRecord(tally=OPENED[1])))
+    written(log, NEW, ended(PartitionRecord(tally=OPENED[2])))
+
+    async def steps() -> None:
+        zombie = log.writer(OLD)
+        zombie.last = len(log.records) - 1
+        await zombie.append([(b"ann", b"9")], {b"ann": encode_tally(OPENED[3])})
+
+    asyncio.run(steps())
+    assert take(log, MemoryStore(), 33).record.tally == OPENED[2]
+
+
+def test_a_tally_that_was_found_is_written_down_before_anything_else_is_counted() -> None:
+    log, store = LogInMemory(), MemoryStore()
+    cut_off(log, OLD, (b"ann", b"1"), tallies={b"ann": OPENED[3]})
+    take(log, store)
+    assert decode_record(store.get(PARTITION_KEY) or b"").tally == OPENED[3]
+    assert take(log, MemoryStore(), 33).record.tally == OPENED[3]
