@@ -34,13 +34,7 @@ def exact_auc(scores: npt.ArrayLike, outcomes: npt.ArrayLike) -> float | None:
     >>> exact_auc([0.1, 0.4, 0.35, 0.8], [False, False, True, True])
     0.75
     """
-    up, down = _by_score(scores, outcomes)
-    positives, negatives = int(up.sum()), int(down.sum())
-    if positives == 0 or negatives == 0:
-        return None
-    below = np.cumsum(down) - down
-    twice_won = int((up * (2 * below + down)).sum())
-    return twice_won / (2 * positives * negatives)
+    return _auc(*_ties(*_ranked(scores, outcomes)))
 
 
 def top_decile_lift(scores: npt.ArrayLike, outcomes: npt.ArrayLike) -> float | None:
@@ -56,29 +50,7 @@ def top_decile_lift(scores: npt.ArrayLike, outcomes: npt.ArrayLike) -> float | N
     >>> top_decile_lift([0.5] * 10, [True] + [False] * 9)
     1.0
     """
-    up, down = _by_score(scores, outcomes)
-    positives, n = int(up.sum()), int(up.sum() + down.sum())
-    if positives == 0:
-        return None
-    room = size = -(-n // DECILE)
-    whole = 0
-    for group in range(len(up) - 1, -1, -1):
-        members = int(up[group] + down[group])
-        if members >= room:
-            # One division of integers: correctly rounded.
-            return (whole * members + room * int(up[group])) * n / (members * size * positives)
-        whole += int(up[group])
-        room -= members
-    raise AssertionError("a tenth is no more than all")
-
-
-def _by_score(scores: npt.ArrayLike, outcomes: npt.ArrayLike) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Positives and negatives at each distinct score, the lowest first."""
-    p = np.asarray(scores, dtype=np.float64)
-    y = np.asarray(outcomes, dtype=bool)
-    _, group = np.unique(p, return_inverse=True)
-    up = np.bincount(group, weights=y).astype(np.int64)
-    return up, np.bincount(group).astype(np.int64) - up
+    return _lift(*_ties(*_ranked(scores, outcomes)))
 
 
 def reliability_bins(
@@ -89,10 +61,83 @@ def reliability_bins(
     Each bin has ``n``, ``lowest`` and ``highest`` probability, ``mean_probability`` and ``observed_ratio``, the share
     of positives.
     """
-    p = np.asarray(probabilities, dtype=np.float64)
+    return _bins(*_ranked(probabilities, outcomes), bins)
+
+
+def calibration_error(bins: Sequence[Mapping[str, float | int]]) -> float | None:
+    """Expected calibration error: the mean gap between probability and share of positives, weighted by bin size."""
+    total = sum(int(b["n"]) for b in bins)
+    if total == 0:
+        return None
+    return math.fsum(b["n"] * abs(b["mean_probability"] - b["observed_ratio"]) for b in bins) / total
+
+
+def metrics_of(probabilities: npt.ArrayLike, outcomes: npt.ArrayLike) -> dict[str, Any]:
+    """n, base rate, mean, AUC, log loss, Brier, calibration error, lift and reliability bins; None where undefined."""
+    p, y = _ranked(probabilities, outcomes)
+    n, ties = len(p), _ties(p, y)
+    bins = _bins(p, y, BINS)
+    given = np.maximum(np.where(y, p, 1.0 - p), _LEAST_PROBABILITY)
+    return {
+        "n": n,
+        "base_rate": int(y.sum()) / n if n else None,
+        "mean_probability": math.fsum(p.tolist()) / n if n else None,
+        "auc": _auc(*ties),
+        "log_loss": -math.fsum(map(math.log, given.tolist())) / n if n else None,
+        "brier": math.fsum(((p - y) ** 2).tolist()) / n if n else None,
+        "ece": calibration_error(bins),
+        "top_decile_lift": _lift(*ties),
+        "bins": bins,
+    }
+
+
+# -- over ranked scores ------------------------------------------------------------------------------------------------
+
+_Floats = npt.NDArray[np.float64]
+_Bools = npt.NDArray[np.bool_]
+_Counts = npt.NDArray[np.int64]
+
+
+def _ranked(scores: npt.ArrayLike, outcomes: npt.ArrayLike) -> tuple[_Floats, _Bools]:
+    """Scores ascending, with their outcomes."""
+    p = np.asarray(scores, dtype=np.float64)
     y = np.asarray(outcomes, dtype=bool)
     order = np.argsort(p, kind="stable")
-    p, y = p[order], y[order]
+    return p[order], y[order]
+
+
+def _ties(p: _Floats, y: _Bools) -> tuple[_Counts, _Counts]:
+    """Positives and negatives at each distinct score, the lowest first."""
+    if not len(p):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    ends = np.append(np.flatnonzero(p[1:] != p[:-1]), len(p) - 1)
+    up = np.diff(np.cumsum(y, dtype=np.int64)[ends], prepend=0)
+    return up, np.diff(ends + 1, prepend=0) - up
+
+
+def _auc(up: _Counts, down: _Counts) -> float | None:
+    positives, negatives = int(up.sum()), int(down.sum())
+    if positives == 0 or negatives == 0:
+        return None
+    below = np.cumsum(down) - down
+    twice_won = int((up * (2 * below + down)).sum())
+    return twice_won / (2 * positives * negatives)
+
+
+def _lift(up: _Counts, down: _Counts) -> float | None:
+    positives, n = int(up.sum()), int(up.sum() + down.sum())
+    if positives == 0:
+        return None
+    size = -(-n // DECILE)
+    members, held = np.cumsum((up + down)[::-1]), np.cumsum(up[::-1])
+    last = int(np.searchsorted(members, size))
+    before, whole = (int(members[last - 1]), int(held[last - 1])) if last else (0, 0)
+    tied, tied_positives = int(members[last]) - before, int(held[last]) - whole
+    # One division of integers: correctly rounded.
+    return (whole * tied + (size - before) * tied_positives) * n / (tied * size * positives)
+
+
+def _bins(p: _Floats, y: _Bools, bins: int) -> list[dict[str, float | int]]:
     result: list[dict[str, float | int]] = []
     start = 0
     for number in range(1, bins + 1):
@@ -111,31 +156,3 @@ def reliability_bins(
         )
         start = end
     return result
-
-
-def calibration_error(bins: Sequence[Mapping[str, float | int]]) -> float | None:
-    """Expected calibration error: the mean gap between probability and share of positives, weighted by bin size."""
-    total = sum(int(b["n"]) for b in bins)
-    if total == 0:
-        return None
-    return math.fsum(b["n"] * abs(b["mean_probability"] - b["observed_ratio"]) for b in bins) / total
-
-
-def metrics_of(probabilities: npt.ArrayLike, outcomes: npt.ArrayLike) -> dict[str, Any]:
-    """n, base rate, mean, AUC, log loss, Brier, calibration error, lift and reliability bins; None where undefined."""
-    p = np.asarray(probabilities, dtype=np.float64)
-    y = np.asarray(outcomes, dtype=bool)
-    n = len(p)
-    bins = reliability_bins(p, y)
-    given = np.maximum(np.where(y, p, 1.0 - p), _LEAST_PROBABILITY)
-    return {
-        "n": n,
-        "base_rate": int(y.sum()) / n if n else None,
-        "mean_probability": math.fsum(p.tolist()) / n if n else None,
-        "auc": exact_auc(p, y),
-        "log_loss": -math.fsum(map(math.log, given.tolist())) / n if n else None,
-        "brier": math.fsum(((p - y) ** 2).tolist()) / n if n else None,
-        "ece": calibration_error(bins),
-        "top_decile_lift": top_decile_lift(p, y),
-        "bins": bins,
-    }
