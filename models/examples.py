@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from models.accounts import Tally
 from models.errors import TrainingRecordError
 from models.marks import Mark, checked
 
@@ -125,7 +126,8 @@ def decode_mark(body: Mapping[str, Any], offset: int, partitions: int) -> tuple[
         if clock not in ("wall", "log"):
             raise ValueError(f"unknown clock {clock!r}")
         ends = None if until is None else int(until)
-        mark = Mark(int(body["watermark"]), bool(body["drained"]), clock == "log", ends)
+        tally = Tally.decode(body.get("tally"))
+        mark = Mark(int(body["watermark"]), bool(body["drained"]), clock == "log", ends, tally)
         return _partition(body, partitions), checked(mark)
     except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise _unreadable("mark", offset, error) from error

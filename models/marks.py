@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
+from models.accounts import Tally
 from models.snapshots import DAY_MS, LAST_INSTANT
 
 NOTHING: Final = -(2**62)
@@ -19,6 +20,12 @@ class Mark(NamedTuple):
     log: bool
     """Whether the partition's worker runs under ``--clock log``."""
     until: int | None
+    tally: Tally | None = None
+    """What became of the partition's scheduled scores; None in a mark of before they were counted."""
+
+    def encode(self) -> list[Any]:
+        """As a cut keeps it: see :meth:`Marks.restore`."""
+        return [*self[:4], None if self.tally is None else self.tally.encode()]
 
 
 Snapshot = tuple[Mark | None, ...]
@@ -77,15 +84,16 @@ class Marks:
         return watermark
 
     def restore(self, marks: Iterable[Sequence[Any] | None]) -> None:
-        """Stand where a cut recorded the marks (``known`` as lists)."""
+        """Stand where a cut recorded the marks (``known``, encoded)."""
         known: list[Mark | None] = []
         for values in marks:
             if values is None:
                 known.append(None)
             else:
-                watermark, drained, log, until = values
+                watermark, drained, log, until, *tally = values
                 ends = None if until is None else int(until)
-                known.append(checked(Mark(int(watermark), bool(drained), bool(log), ends)))
+                counted = Tally.decode(tally[0]) if tally else None
+                known.append(checked(Mark(int(watermark), bool(drained), bool(log), ends, counted)))
         self.known = tuple(known)
 
     def covered(self, partition: int) -> int:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
+from models.accounts import Account, account_of
 from models.errors import SnapshotError, TrainingRecordError
 from models.examples import TrainingExample, decode_example, decode_mark, decode_rollback
 from models.heads import CHURN, AnyHead, Head, HeadSpec, head_from_state, head_of
@@ -231,6 +232,10 @@ class Trainer:
         """How many examples became that: the trainer's own :attr:`counts` and those of its heads."""
         return self.counts[what] + sum(head.counts[what] for head in self.heads.values())
 
+    def account(self, head: str) -> Account | None:
+        """What became of a head's scheduled scores, by the last mark of every partition."""
+        return account_of(head, [None if mark is None else mark.tally for mark in self._marks.known])
+
     @property
     def pending(self) -> int:
         """Examples that wait for the marks."""
@@ -349,7 +354,7 @@ class Trainer:
             next_offset=position if earliest is None else earliest.offset,
             resume={
                 "position": position,
-                "marks": [None if mark is None else list(mark) for mark in marks],
+                "marks": [None if mark is None else mark.encode() for mark in marks],
                 "ahead": [dict(sorted(ids.items())) for ids in self._ahead],
                 "counts": dict(sorted(self.counts.items())),
             },
