@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from typing import Protocol
+from typing import Any, Protocol
 
 from streams.codec import CodecError, decode
 from streams.hold_notices import DISCARD, RELEASE
 from streams.live.exits import Exits
+from streams.live.feed import Feed
 from streams.live.reach import Reach
-from streams.live.tail import Tail
 from streams.settings import Settings
 from streams.topics import OUTPUT_HOLDS, topic_name
 
@@ -51,14 +50,10 @@ class HoldFeed:
     """
 
     def __init__(self, settings: Settings, exits: Exits, *, reach: Reach | None = None) -> None:
-        self.ready = asyncio.Event()
-        """Everything that was there at the start is known."""
         self._topic = topic_name(OUTPUT_HOLDS, settings)
-        self._tail = Tail(settings, self._topic, reach=reach)
-        self._exits = exits
+        self._feed = Feed(settings, self._topic, exits, self._taken, reach=reach)
         self._decisions: dict[int, tuple[int, str]] = {}
         self._told: dict[int, int | None] = {}
-        self._task: asyncio.Task[None] | None = None
 
     def decision(self, partition: int, hold: int) -> str | None:
         """``release`` or ``discard``, once that was decided about this hold."""
@@ -85,23 +80,12 @@ class HoldFeed:
 
     async def start(self) -> None:
         """Begin reading; returns when everything there is known."""
-        await self._tail.start()
-        self._task = asyncio.create_task(self._run(), name="hold-feed")
-        await self.ready.wait()
+        await self._feed.start()
+        await self._feed.ready.wait()
 
     async def stop(self) -> None:
         """End reading."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-        await self._tail.stop()
+        await self._feed.stop()
 
-    async def _run(self) -> None:
-        try:
-            async for portion in self._tail.portions(0.5):
-                for record in portion:
-                    self.take(record.key, record.value)
-                if not self.ready.is_set() and await self._tail.caught_up():
-                    self.ready.set()
-        except Exception as error:  # noqa: BLE001 (ends the process)
-            self._exits.end(error, f"while reading {self._topic}")
+    async def _taken(self, record: Any) -> None:
+        self.take(record.key, record.value)

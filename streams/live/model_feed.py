@@ -8,14 +8,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import Any
 
 from models.errors import ModelError
 from models.serving import Cuts
 from streams.core.errors import SnapshotError
 from streams.core.ports import ChurnScorer
 from streams.live.exits import Exits
+from streams.live.feed import Feed
 from streams.live.reach import Reach
-from streams.live.tail import Tail
 from streams.model_records import model_record, new_cuts
 from streams.settings import Settings
 from streams.topics import MODEL_CUTS, topic_name
@@ -44,17 +45,19 @@ class ModelFeed:
         *,
         reach: Reach | None = None,
     ) -> None:
-        self.cuts: Cuts = new_cuts(settings.horizon_days)
-        self.ready = asyncio.Event()
-        """Everything that was there at the start is known."""
+        self.cuts: Cuts = new_cuts(settings.horizon_days, settings.propensity_horizon_days)
         self.on_change = on_change
         self.received = 0
         """Cuts and frontiers read so far."""
-        self._topic = topic_name(MODEL_CUTS, settings)
-        self._tail = Tail(settings, self._topic, reach=reach)
-        self._exits = exits
+        self._feed = Feed(
+            settings, topic_name(MODEL_CUTS, settings), exits, self._taken, after=self._after, reach=reach
+        )
         self._changed = asyncio.Condition()
-        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether everything that was there at the start is known."""
+        return self._feed.ready.is_set()
 
     @property
     def scorer(self) -> ChurnScorer:
@@ -77,32 +80,22 @@ class ModelFeed:
 
     async def start(self) -> None:
         """Begin reading; returns when everything there is known."""
-        await self._tail.start()
-        self._task = asyncio.create_task(self._run(), name="model-feed")
-        await self.ready.wait()
+        await self._feed.start()
+        await self._feed.ready.wait()
 
     async def stop(self) -> None:
         """End reading."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-        await self._tail.stop()
+        await self._feed.stop()
 
-    async def _run(self) -> None:
-        offset = 0
+    async def _taken(self, record: Any) -> None:
         try:
-            async for portion in self._tail.portions(0.5):
-                for record in portion:
-                    offset = record.offset
-                    self.cuts.add(model_record(record.value, f"{self._topic}, partition 0, offset {offset}"))
-                self.received += len(portion)
-                if portion:
-                    async with self._changed:
-                        self._changed.notify_all()
-                    self.on_change()
-                if not self.ready.is_set() and await self._tail.caught_up():
-                    self.ready.set()
+            self.cuts.add(model_record(record.value, self._feed.where))
         except ModelError as error:
-            self._exits.end(SnapshotError(error.what, error.hint), f"{self._topic}, partition 0, offset {offset}")
-        except Exception as error:  # noqa: BLE001 (ends the process)
-            self._exits.end(error, f"while reading {self._topic}, partition 0, offset {offset}")
+            raise SnapshotError(error.what, error.hint) from error
+
+    async def _after(self, records: int) -> None:
+        self.received += records
+        if records:
+            async with self._changed:
+                self._changed.notify_all()
+            self.on_change()

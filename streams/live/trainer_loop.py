@@ -12,11 +12,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from models.errors import ModelError
 from models.trainer import Trainer
 from streams.codec import encode
-from streams.core.errors import BrokerError
 from streams.live.exits import Exits
+from streams.live.feed import Feed
 from streams.live.outbox import Message, Producer
 from streams.live.reach import Reach
 from streams.live.tail import Tail
@@ -57,7 +56,6 @@ class TrainerLoop:
         """Set with the final cut."""
         self.trainer: Trainer | None = None
         self._settings = settings
-        self._exits = exits
         self._on_progress = on_progress
         self._reach = reach or Reach(settings.brokers)
         self._now_ms = now_ms
@@ -65,62 +63,44 @@ class TrainerLoop:
         self._examples = topic_name(TRAINING_EXAMPLES, settings)
         self._cuts = topic_name(MODEL_CUTS, settings)
         self._producer = Producer(settings, reach=self._reach)
-        self._tail: Tail | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._offset = 0
+        self._feed = Feed(
+            settings, self._examples, exits, self._learn, after=self._after, wait_s=TICK_S, reach=self._reach
+        )
 
     async def start(self) -> None:
         """Find the last cut and begin behind it."""
         await self._producer.start()
         last = await self._last_cut()
+        settings = self._settings
+        asked = settings.partitions, settings.horizon_days, settings.propensity_horizon_days
         if last is None:
-            self.trainer, first = new_trainer(self._settings.partitions, self._settings.horizon_days), 0
+            self.trainer, first = new_trainer(*asked), 0
         else:
-            self.trainer = trainer_from(last, self._settings.partitions, self._settings.horizon_days)
+            self.trainer = trainer_from(last, *asked)
             first = int(last["next_offset"])
             self._note_final(last)
             log.info("Going on from cut %s, at offset %d of %s.", last["version"], first, self._examples)
-        self._tail = Tail(self._settings, self._examples, first, reach=self._reach)
-        await self._tail.start()
-        self._task = asyncio.create_task(self._run(), name="trainer")
+        await self._feed.start(first)
 
     async def stop(self) -> None:
         """End; what was not cut is learned again after the next start."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-        if self._tail is not None:
-            await self._tail.stop()
+        await self._feed.stop()
         await self._producer.stop()
-
-    async def _run(self) -> None:
-        assert self._tail is not None
-        assert self.trainer is not None
-        try:
-            async for portion in self._tail.portions(TICK_S):
-                await self._learn(self.trainer, portion)
-                self._on_progress(self.trainer)
-        except ModelError as error:
-            self._exits.end(BrokerError(error.what, error.hint), self._where())
-        except Exception as error:  # noqa: BLE001 (ends the process)
-            self._exits.end(error, f"while learning from {self._where()}")
 
     def _time_ms(self) -> int:
         """Wall time without outages: partitions that could not mark are not idle."""
         return self._began_ms + self._reach.counted_ms(self._began_ms, self._now_ms())
 
-    def _where(self) -> str:
-        return f"{self._examples}, partition 0, offset {self._offset}"
+    async def _learn(self, record: Any) -> None:
+        assert self.trainer is not None
+        body = model_record(record.value, self._feed.where)
+        await self._publish(learn(self.trainer, body, record.offset, self._time_ms()))
 
-    async def _learn(self, trainer: Trainer, portion: Sequence[Any]) -> None:
-        for count, record in enumerate(portion, start=1):
-            self._offset = record.offset
-            body = model_record(record.value, self._where())
-            await self._publish(learn(trainer, body, record.offset, self._time_ms()))
-            if count % 500 == 0:
-                await asyncio.sleep(0)
-        if not portion:
-            await self._publish(trainer.tick(self._time_ms()))
+    async def _after(self, records: int) -> None:
+        assert self.trainer is not None
+        if not records:
+            await self._publish(self.trainer.tick(self._time_ms()))
+        self._on_progress(self.trainer)
 
     async def _publish(self, records: Sequence[dict[str, Any]]) -> None:
         """Send each record to the topic of its type, what happened to the models before the cut that shows it."""

@@ -113,7 +113,7 @@ class Worker:
     def not_ready(self) -> list[str]:
         """What is still missing before this worker serves; [] when it does (``/readyz``)."""
         reasons = [] if (away := self.reach.not_reached()) is None else [away]
-        if not self.feed.ready.is_set():
+        if not self.feed.ready:
             reasons.append("the model is not read yet")
         if self.ownership is None or not self.ownership.ready.is_set():
             reasons.append("partitions are not assigned or not restored yet")
@@ -202,6 +202,7 @@ class Worker:
             self._policy,
             profiles,
             horizon_days=settings.horizon_days,
+            propensity_days=settings.propensity_horizon_days,
             mode="replay" if self._clock.by_log else "live",
             partition=partition,
             grace_ms=round(settings.grace_minutes * MINUTE_MS),

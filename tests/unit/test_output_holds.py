@@ -43,8 +43,7 @@ def settled(partition: int, decision: str) -> PartitionHold:
 
 
 @pytest.fixture
-def feed(monkeypatch: pytest.MonkeyPatch) -> HoldFeed:
-    monkeypatch.setattr("streams.live.hold_feed.Tail", lambda *_, **__: None)
+def feed() -> HoldFeed:
     return HoldFeed(Settings(), Exits(lambda code: None))
 
 
