@@ -11,7 +11,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, Protocol, Self
 
+import numpy as np
+import numpy.typing as npt
+
 from models.churn import BayesianLogistic
+from models.contest import Contest
 from models.examples import TrainingExample
 from models.learner import Factory, Learner, learner_of
 from models.schema import moved, names_of, schema_hash
@@ -116,6 +120,8 @@ class Head:
         Name of the learner that serves; by default the first.
     scorecard
         Compares served scores with what happened; sees every example.
+    contest
+        Decides which learner serves; by default one that has seen nothing.
     """
 
     def __init__(
@@ -125,16 +131,21 @@ class Head:
         learners: Mapping[str, Learner] | None = None,
         champion: str | None = None,
         scorecard: Scorecard | None = None,
+        contest: Contest | None = None,
     ) -> None:
         self.spec = spec
         self.learners: dict[str, Learner] = (
             {name: make(spec.features) for name, make in spec.candidates.items()} if learners is None else {**learners}
         )
-        self.champion = next(iter(self.learners)) if champion is None else champion
-        if self.champion not in self.learners:
-            raise ValueError(f"champion {self.champion!r} is none of {', '.join(self.learners)}")
+        serving = next(iter(self.learners)) if champion is None else champion
+        self.contest = Contest(tuple(self.learners), serving, head=spec.name) if contest is None else contest
         self.scorecard = Scorecard() if scorecard is None else scorecard
         self.counts: Counter[str] = Counter()
+
+    @property
+    def champion(self) -> str:
+        """The name of the learner that serves."""
+        return self.contest.champion
 
     @property
     def model(self) -> Learner:
@@ -149,8 +160,10 @@ class Head:
     @property
     def cold_start(self) -> bool:
         """True until ``min_labels`` labels with both classes were learned."""
-        model = self.model
-        return model.labels < self.spec.min_labels or not 0 < model.positives < model.labels
+        return self._is_cold(self.model)
+
+    def _is_cold(self, learner: Learner) -> bool:
+        return learner.labels < self.spec.min_labels or not 0 < learner.positives < learner.labels
 
     def take(self, example: TrainingExample) -> list[Event]:
         """Score it as it was served; where it has features, test every learner on it, then let them learn."""
@@ -163,15 +176,22 @@ class Head:
         if example.schema != self.spec.schema:
             self.counts["foreign_schema"] += 1
             return []
-        events: list[Event] = []
+        events = self._compared(example, example.features)
         for learner in self.learners.values():
             learner.learn_vector(example.features, example.outcome)
         self.counts["learned"] += 1
         return events
 
     def close_day(self, day_ms: int) -> list[Event]:
-        """A cut is about to be made at the end of a day."""
-        return []
+        """A cut is about to be made at the end of a day: it is the champion of then that serves by it."""
+        return self.contest.close(day_ms)
+
+    def _compared(self, example: TrainingExample, vector: npt.NDArray[np.float32]) -> list[Event]:
+        """Test the learners on an example that counts for it, once all of them have learned enough to serve."""
+        if not example.spaced or len(self.learners) == 1 or any(map(self._is_cold, self.learners.values())):
+            return []
+        given = {name: learner.probability(vector) for name, learner in self.learners.items()}
+        return self.contest.observe(example.label_ms, given, example.outcome, spaced=True)
 
     def state(self) -> dict[str, Any]:
         """Everything a restart needs, JSON-ready."""
@@ -185,6 +205,7 @@ class Head:
             "models": {name: learner.state() for name, learner in self.learners.items()},
             "counts": dict(sorted(self.counts.items())),
             "scorecard": self.scorecard.state(),
+            "contest": self.contest.state(),
         }
 
     @classmethod
@@ -199,11 +220,13 @@ class Head:
         ValueError, KeyError, TypeError
             On a state that does not hold together, or of a foreign catalogue.
         """
+        learners, champion = _learners(spec, state), str(state["champion"])
         head = cls(
             spec,
-            learners=_learners(spec, state),
-            champion=str(state["champion"]),
+            learners=learners,
+            champion=champion,
             scorecard=Scorecard.from_state(state["scorecard"], whole_run=whole_run),
+            contest=_contest(spec, learners, champion, state.get("contest")),
         )
         head.counts.update({str(name): int(count) for name, count in state["counts"].items()})
         return head
@@ -222,8 +245,9 @@ class Head:
         return learners, champion
 
     def go_back(self, models: tuple[dict[str, Learner], str]) -> None:
-        """Put earlier learners, and the champion of then, in the place of today's."""
-        self.learners, self.champion = models
+        """Put earlier learners, and the champion of then, in the place of today's; they are compared anew."""
+        self.learners, champion = models
+        self.contest = Contest(tuple(self.learners), champion, head=self.spec.name)
 
 
 def _learners(spec: HeadSpec, state: Mapping[str, Any]) -> dict[str, Learner]:
@@ -236,6 +260,18 @@ def _learners(spec: HeadSpec, state: Mapping[str, Any]) -> dict[str, Learner]:
         else spec.candidates[name](spec.features)
         for name in wanted
     }
+
+
+def _contest(
+    spec: HeadSpec, learners: Mapping[str, Learner], champion: str, state: Mapping[str, Any] | None
+) -> Contest:
+    """As it stood; a cut that was made before there were contests has none."""
+    if state is None:
+        return Contest(tuple(learners), champion, head=spec.name)
+    contest = Contest.from_state(tuple(learners), state, head=spec.name)
+    if contest.champion != champion:
+        raise ValueError(f"champion {champion!r} serves, and the contest says {contest.champion!r}")
+    return contest
 
 
 def head_of(spec: HeadSpec) -> AnyHead:
