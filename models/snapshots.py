@@ -19,6 +19,7 @@ from models.errors import SnapshotError
 from models.packing import pack
 
 FORMAT: Final = 2
+_RIVER: Final = distribution_version("river")
 DAY_MS: Final = 86_400_000
 LAST_INSTANT: Final = 253_402_300_799_999
 """9999-12-31T23:59:59.999Z: beyond it nothing has a date."""
@@ -119,7 +120,7 @@ def cut_record(
         "heads": {name: dict(head) for name, head in heads.items()},
         "next_offset": next_offset,
         "resume": dict(resume),
-        "river": distribution_version("river"),
+        "river": _RIVER,
     }
     record["version"] = f"{day_text(day_ms)}-{model_hash(record)[:8]}"
     record["checksum"] = checksum_of(record)
