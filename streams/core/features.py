@@ -1,20 +1,16 @@
 """The feature catalogue: what a churn model may look at, as of one instant.
 
-One entry says name, unit, source, meaning and, for reasons, a phrase. :func:`vector` computes all of them in catalogue
-order from a state alone, so live, replay and backfill cannot differ and nothing can read past ``as_of``. Counts and
-durations enter as log1p, which is what a linear model can use; :meth:`Feature.natural` gives them back in their unit.
+One entry says name, family, unit, source and meaning; :mod:`streams.core.feature_vector` computes all of them in the
+order of the catalogue. Counts and durations enter as log1p, which is what a linear model can use;
+:meth:`Feature.natural` gives them back in their unit. What bends even so is given as hinges (what lies beyond a point),
+squares and products, each in the family of what it is about, so that a family's contributions add up to what it means.
 """
 
 from __future__ import annotations
 
 import struct
-from math import expm1, log, log1p
+from math import expm1
 from typing import Final, NamedTuple
-
-from streams.core.events import DAY_MS, MICRO, Kind
-from streams.core.lifecycle import gaps, usual_gap_ms
-from streams.core.policy import Compiled
-from streams.core.state import AMOUNT, CARTS, CLICKS, DAY, ORDERS, SEARCHES, State
 
 
 class Feature(NamedTuple):
@@ -46,7 +42,21 @@ CATALOGUE: Final[tuple[Feature, ...]] = (
     _f("silence_days", "recency", "days", True, "all", "days since the last sign of life of any kind"),
     _f("second_recency_days", "recency", "days", True, "purchases", "days since the last order but one"),
     _f("recency_share", "recency", "ratio", False, "purchases", "days since the last order over tenure"),
+    _f("recency_over_2d", "recency", "log days", False, "purchases", "days since the last order, beyond 1.7"),
+    _f("recency_over_6d", "recency", "log days", False, "purchases", "days since the last order, beyond 6.4"),
+    _f("recency_over_19d", "recency", "log days", False, "purchases", "days since the last order, beyond 19"),
+    _f("recency_over_54d", "recency", "log days", False, "purchases", "days since the last order, beyond 54"),
+    _f("recency_over_147d", "recency", "log days", False, "purchases", "days since the last order, beyond 147"),
+    _f("recency_squared", "recency", "log days squared", False, "purchases", "days since the last order, squared"),
+    _f("recency_one_time", "recency", "log days", False, "purchases", "days since the last order, of one-time buyers"),
+    _f("recency_no_rhythm", "recency", "log days", False, "purchases", "days since the last order, below 3 order days"),
+    _f("recency_x_purchase_days", "recency", "product", False, "purchases", "days since the last order × order days"),
+    _f("recency_x_tenure", "recency", "product", False, "purchases", "days since the last order × tenure"),
+    _f("recency_x_rate_90d", "recency", "product", False, "purchases", "days since the last order × rate of 90 days"),
+    _f("recency_x_days_90d", "recency", "product", False, "purchases", "days since the last order × order days in 90"),
     _f("tenure_days", "tenure", "days", True, "purchases", "days since the first order"),
+    _f("tenure_squared", "tenure", "log days squared", False, "purchases", "days since the first order, squared"),
+    _f("tenure_one_time", "tenure", "log days", False, "purchases", "days since the first order, of one-time buyers"),
     _f("orders", "frequency", "orders", True, "purchases", "orders ever"),
     _f("purchase_days", "frequency", "days", True, "purchases", "distinct days with an order, ever"),
     _f("one_time", "frequency", "flag", False, "purchases", "ordered on one day only"),
@@ -61,12 +71,37 @@ CATALOGUE: Final[tuple[Feature, ...]] = (
     _f("overdue_longest", "rhythm", "log ratio", False, "purchases", "days since last order against the longest gap"),
     _f("overdue_mean", "rhythm", "log ratio", False, "purchases", "days since last order against the mean gap"),
     _f("no_rhythm", "rhythm", "flag", False, "purchases", "fewer than 3 purchase days"),
+    _f("mean_gap_of_3_days", "rhythm", "days", True, "purchases", "mean of the last 3 gaps"),
+    _f("mean_gap_of_6_days", "rhythm", "days", True, "purchases", "mean of the last 6 gaps"),
+    _f("recent_gap_days", "rhythm", "days", True, "purchases", "typical gap, each gap counting 0.7 of the next"),
+    _f("typical_gap_days", "rhythm", "days", True, "purchases", "geometric mean of the last 12 gaps"),
+    _f("gap_log_spread", "rhythm", "log ratio", False, "purchases", "standard deviation of the gaps' logarithms"),
+    _f("gaps", "rhythm", "gaps", True, "purchases", "gaps known, at most 12"),
+    _f("gaps_longer", "rhythm", "log odds", False, "purchases", "share of the own gaps longer than this silence"),
+    _f("gaps_longer_by_30d", "rhythm", "log odds", False, "purchases", "share of those gaps longer by 30 days"),
+    _f("gaps_longer_by_90d", "rhythm", "log odds", False, "purchases", "share of those gaps longer by 90 days"),
+    _f("overdue_deviations", "rhythm", "ratio", False, "purchases", "silence in deviations from the typical gap"),
+    _f("overdue_over_14pct", "rhythm", "log ratio", False, "purchases", "silence against the gap, beyond 0.14"),
+    _f("overdue_over_37pct", "rhythm", "log ratio", False, "purchases", "silence against the gap, beyond 0.37"),
+    _f("overdue_over_100pct", "rhythm", "log ratio", False, "purchases", "silence against the gap, beyond 1"),
+    _f("overdue_over_270pct", "rhythm", "log ratio", False, "purchases", "silence against the gap, beyond 2.7"),
+    _f("overdue_over_740pct", "rhythm", "log ratio", False, "purchases", "silence against the gap, beyond 7.4"),
+    _f("overdue_squared", "rhythm", "log ratio squared", False, "purchases", "silence against the gap, squared"),
+    _f("overdue_x_purchase_days", "rhythm", "product", False, "purchases", "silence against the gap × order days"),
     _f("orders_7d", "windows", "orders", True, "purchases", "orders in 7 days"),
     _f("orders_30d", "windows", "orders", True, "purchases", "orders in 30 days"),
     _f("orders_90d", "windows", "orders", True, "purchases", "orders in 90 days"),
     _f("orders_365d", "windows", "orders", True, "purchases", "orders in 365 days"),
+    _f("order_days_3d", "windows", "days", True, "purchases", "days with an order in 3 days"),
+    _f("order_days_14d", "windows", "days", True, "purchases", "days with an order in 14 days"),
+    _f("order_days_21d", "windows", "days", True, "purchases", "days with an order in 21 days"),
     _f("order_days_30d", "windows", "days", True, "purchases", "days with an order in 30 days"),
+    _f("order_days_45d", "windows", "days", True, "purchases", "days with an order in 45 days"),
+    _f("order_days_60d", "windows", "days", True, "purchases", "days with an order in 60 days"),
     _f("order_days_90d", "windows", "days", True, "purchases", "days with an order in 90 days"),
+    _f("order_days_120d", "windows", "days", True, "purchases", "days with an order in 120 days"),
+    _f("order_days_180d", "windows", "days", True, "purchases", "days with an order in 180 days"),
+    _f("order_days_270d", "windows", "days", True, "purchases", "days with an order in 270 days"),
     _f("orders_trend_30d", "trends", "log ratio", False, "purchases", "orders in 30 days against a third of 90 days"),
     _f("orders_trend_90d", "trends", "log ratio", False, "purchases", "orders in 90 days against a quarter of a year"),
     _f("net_spend_30d", "money", "currency", True, "purchases", "net spend in 30 days"),
@@ -78,10 +113,15 @@ CATALOGUE: Final[tuple[Feature, ...]] = (
     _f("lines_per_order", "basket", "lines", True, "purchases", "lines per order"),
     _f("refund_share", "basket", "ratio", False, "purchases", "refunds over net spend and refunds"),
     _f("interests", "basket", "categories", True, "all", "categories of interest at present"),
+    _f("weekend_share", "calendar", "ratio", False, "purchases", "share of order days on Saturday or Sunday"),
+    _f("evening_share", "calendar", "ratio", False, "all", "share of what was done between 17 and 23 h UTC"),
     _f("clicks_7d", "browse", "clicks", True, "clicks", "clicks in 7 days"),
     _f("clicks_30d", "browse", "clicks", True, "clicks", "clicks in 30 days"),
     _f("searches_30d", "browse", "searches", True, "searches", "searches in 30 days"),
     _f("carts_30d", "browse", "carts", True, "clicks", "things put into the cart in 30 days"),
+    _f("carts_open", "browse", "carts", True, "clicks", "things put into the cart since the last order"),
+    _f("visit_days_7d", "browse", "days", True, "clicks", "days with a click or a search in 7 days"),
+    _f("visit_days_30d", "browse", "days", True, "clicks", "days with a click or a search in 30 days"),
     _f("looked_after_order", "browse", "days", True, "all", "days between the last order and the last sign of life"),
     _f("browses", "browse", "flag", False, "clicks", "was ever seen to click or search"),
     _f("clicks_trend_7d", "trends", "log ratio", False, "clicks", "clicks in 7 days against a quarter of 30 days"),
@@ -100,114 +140,3 @@ def packed(features: list[float]) -> bytes:
 def unpacked(data: bytes) -> tuple[float, ...]:
     """The inverse of :func:`packed`, to float32 precision."""
     return _PACK.unpack(data)
-
-
-def _money(amount: int) -> float:
-    return log1p(amount / MICRO) if amount > 0 else 0.0
-
-
-def vector(state: State, as_of: int, policy: Compiled) -> list[float]:
-    """All features of a customer as of an instant at or after everything folded.
-
-    Parameters
-    ----------
-    state
-        A state with at least one order.
-    as_of
-        The instant, ms since the epoch.
-
-    Returns
-    -------
-    list of float
-        In the order of :data:`CATALOGUE`.
-    """
-    today = as_of // DAY_MS
-    after_7, after_30, after_90, after_365 = today - 7, today - 30, today - 90, today - 365
-    o7 = o30 = o90 = o365 = d30 = d90 = m30 = m90 = m365 = c7 = c30 = s30 = k30 = 0
-    for row in reversed(state.days):
-        day = row[DAY]
-        if day <= after_365:
-            break
-        orders, amount = row[ORDERS], row[AMOUNT]
-        o365 += orders
-        m365 += amount
-        if day > after_90:
-            o90 += orders
-            m90 += amount
-            if orders > 0:
-                d90 += 1
-            if day > after_30:
-                o30 += orders
-                m30 += amount
-                if orders > 0:
-                    d30 += 1
-                c30 += row[CLICKS]
-                s30 += row[SEARCHES]
-                k30 += row[CARTS]
-                if day > after_7:
-                    o7 += orders
-                    c7 += row[CLICKS]
-    recency = (as_of - state.last_order) / DAY_MS
-    tenure = (as_of - state.first_order) / DAY_MS
-    seen = (as_of - state.active_at) / DAY_MS
-    recent = state.recent_orders
-    second = (as_of - recent[-2].ts) / DAY_MS if len(recent) > 1 else tenure
-    gap = usual_gap_ms(state, policy) / DAY_MS
-    own = gaps(state)
-    if own:
-        count = len(own)
-        mean = sum(own) / count
-        spread = (sum((x - mean) ** 2 for x in own) / count) ** 0.5 / mean
-        longest, last = float(max(own)), float(own[-1])
-        trend = log((last + 1.0) / (mean + 1.0))
-    else:
-        mean, spread, longest, last, trend = gap, 0.0, gap, gap, 0.0
-    orders_ever = state.orders
-    browses = state.first[Kind.CLICK] >= 0 or state.first[Kind.SEARCH] >= 0
-    log_recency = log1p(recency)
-    return [
-        log_recency,
-        log1p(seen if seen > 0 else 0.0),
-        log1p(second),
-        recency / tenure if tenure > 0 else 0.0,
-        log1p(tenure),
-        log1p(orders_ever),
-        log1p(state.purchase_days_total),
-        1.0 if state.purchase_days_total <= 1 else 0.0,
-        log1p(orders_ever * 30.0 / (tenure + 30.0)),
-        log1p(gap),
-        log1p(mean),
-        log1p(longest),
-        log1p(last),
-        spread,
-        trend,
-        log((recency + 1.0) / (gap + 1.0)),
-        log((recency + 1.0) / (longest + 1.0)),
-        log((recency + 1.0) / (mean + 1.0)),
-        1.0 if len(state.purchase_days) < 3 else 0.0,
-        log1p(o7),
-        log1p(o30),
-        log1p(o90),
-        log1p(o365),
-        log1p(d30),
-        log1p(d90),
-        log((o30 + 0.5) / (o90 / 3.0 + 0.5)),
-        log((o90 + 0.5) / (o365 / 4.0 + 0.5)),
-        _money(m30),
-        _money(m90),
-        _money(m365),
-        _money(state.amount // orders_ever),
-        _money(recent[-1].amount) if recent else 0.0,
-        log((max(m90, 0) / MICRO + 1.0) / (max(m365, 0) / MICRO / 4.0 + 1.0)),
-        log1p(state.lines / orders_ever),
-        state.refunded / (max(state.amount, 0) + state.refunded) if state.refunded > 0 else 0.0,
-        log1p(len(state.interests)),
-        log1p(c7),
-        log1p(c30),
-        log1p(s30),
-        log1p(k30),
-        log1p(max(state.active_at - state.last_order, 0) / DAY_MS),
-        1.0 if browses else 0.0,
-        log((c7 + 0.5) / (c30 / 4.0 + 0.5)),
-        log1p(state.active_days),
-    ]

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import Final
 
 from streams.core.events import DAY_MS, HOUR_MS, MINUTE_MS, Event, Kind
-from streams.core.features import packed, vector
+from streams.core.feature_vector import vector
+from streams.core.features import packed
 from streams.core.hashing import stable_hash
 from streams.core.lifecycle import evaluate, next_change, revalue
 from streams.core.policy import Compiled

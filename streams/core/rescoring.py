@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from streams.core.events import Event
-from streams.core.features import vector
+from streams.core.feature_vector import vector
 from streams.core.fold import Moment
 from streams.core.policy import Compiled, band_of
 from streams.core.ports import ChurnScorer

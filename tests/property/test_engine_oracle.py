@@ -68,7 +68,7 @@ def test_labels_and_their_features_are_what_the_oracle_says(
     for user, own in by_user(events).items():
         known = truth(own, end, POLICY, HORIZON_DAYS)
         observations = [] if known is None else known.observations
-        told = {example.as_of_ms: example for example in run.examples if example.user_id == user}
+        told = {one.as_of_ms: one for one in run.examples if (one.user_id, one.head) == (user, "churn")}
         ripe = [observation for observation in observations if observation.due <= end]
         assert {as_of: example.churned for as_of, example in told.items()} == {
             observation.as_of: not observation.returned for observation in ripe

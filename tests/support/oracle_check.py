@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from streams.core.events import DAY_MS, HOUR_MS, Event, Kind
-from streams.core.features import NAMES, vector
+from streams.core.feature_vector import vector
+from streams.core.features import NAMES
 from streams.core.state import STAGE_NAMES, State
 from streams.core.windows import last_hours, window
 from tests.support.oracle import Truth, is_alive, truth

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import date
 from math import log, log1p, sqrt
+from statistics import fmean, pstdev
+from typing import Final
 
-from streams.core.events import DAY_MS, MICRO, Kind
-from tests.support.oracle import Past
+from streams.core.events import ACTIONS, DAY_MS, HOUR_MS, MICRO, Kind
+from tests.support.oracle import Past, is_alive, is_buying
+
+EPOCH: Final = date(1970, 1, 1).toordinal()
 
 
 def features(past: Past, at: int) -> dict[str, float]:
@@ -70,4 +75,87 @@ def features(past: Past, at: int) -> dict[str, float]:
         "browses": float(bool(past.of(Kind.CLICK) or past.of(Kind.SEARCH))),
         "clicks_trend_7d": log((week.clicks + 0.5) / (month.clicks / 4 + 0.5)),
         "active_days": log1p(past.active_days),
+        **rhythm(gaps, recency, gap),
+        **bends(recency, tenure, gap, len(past.purchase_days), past.order_days(at, 90)),
+        **{f"order_days_{days}d": log1p(past.order_days(at, days)) for days in (3, 14, 21, 45, 60, 120, 180, 270)},
+        **calendar(past, at),
+        "carts_open": log1p(carts_open(past)),
+        "visit_days_7d": log1p(visit_days(past, at, 7)),
+        "visit_days_30d": log1p(visit_days(past, at, 30)),
     }
+
+
+def rhythm(gaps: list[int], recency: float, gap: float) -> dict[str, float]:
+    """What the user's own gaps tell of this silence."""
+    logs = [log1p(one) for one in gaps]
+    typical = fmean(logs) if gaps else log1p(gap)
+    spread = pstdev(logs) if gaps else 0.7
+    weights = [0.7 ** (len(gaps) - 1 - at) for at in range(len(gaps))]
+    longer = [one for one in gaps if one > recency]
+
+    def odds(yes: int, of: int) -> float:
+        return log((yes + 0.5) / (of - yes + 0.5))
+
+    return {
+        "mean_gap_of_3_days": log1p(fmean(gaps[-3:]) if gaps else gap),
+        "mean_gap_of_6_days": log1p(fmean(gaps[-6:]) if gaps else gap),
+        "recent_gap_days": fmean(logs, weights) if gaps else log1p(gap),
+        "typical_gap_days": typical,
+        "gap_log_spread": spread,
+        "gaps": log1p(len(gaps)),
+        "gaps_longer": odds(len(longer), len(gaps)),
+        "gaps_longer_by_30d": odds(sum(one > recency + 30 for one in longer), len(longer)),
+        "gaps_longer_by_90d": odds(sum(one > recency + 90 for one in longer), len(longer)),
+        "overdue_deviations": (log1p(recency) - typical) / (spread + 0.5),
+    }
+
+
+def bends(recency: float, tenure: float, gap: float, days: int, days_90: int) -> dict[str, float]:
+    """Hinges, squares and products."""
+    silence, known, overdue = log1p(recency), log1p(tenure), log((recency + 1) / (gap + 1))
+    hinges = {
+        **{
+            f"recency_over_{name}": max(0.0, silence - at)
+            for at, name in enumerate(("2d", "6d", "19d", "54d", "147d"), 1)
+        },
+        **{
+            f"overdue_over_{name}": max(0.0, overdue - at)
+            for at, name in enumerate(("14pct", "37pct", "100pct", "270pct", "740pct"), -2)
+        },
+    }
+    return {
+        **hinges,
+        "recency_squared": silence**2,
+        "recency_one_time": silence if days == 1 else 0.0,
+        "recency_no_rhythm": silence if days < 3 else 0.0,
+        "recency_x_purchase_days": silence * log1p(days),
+        "recency_x_tenure": silence * known,
+        "recency_x_rate_90d": silence * log((days_90 + 0.3) / (min(tenure, 90) + 11)),
+        "recency_x_days_90d": silence * log1p(days_90),
+        "tenure_squared": known**2,
+        "tenure_one_time": known if days == 1 else 0.0,
+        "overdue_squared": overdue**2,
+        "overdue_x_purchase_days": overdue * log1p(days),
+    }
+
+
+def calendar(past: Past, at: int) -> dict[str, float]:
+    """Habits of the week and the day."""
+    days = {order.opened // DAY_MS for order in past.standing}
+    year = [day for day in days if day > at // DAY_MS - 365]
+    weekends = sum(date.fromordinal(EPOCH + day).isoweekday() >= 6 for day in year)
+    alive = [event for event in past.events if is_alive(event)]
+    evenings = sum(17 <= event.ts // HOUR_MS % 24 < 23 for event in alive)
+    return {"weekend_share": (weekends + 0.5) / (len(year) + 1.75), "evening_share": evenings / len(alive)}
+
+
+def carts_open(past: Past) -> int:
+    """Things put into the cart after the last purchase."""
+    bought = max((number for number, event in enumerate(past.events) if is_buying(event)), default=-1)
+    return sum(event.kind == Kind.CLICK and ACTIONS[event.action] == "cart" for event in past.events[bought + 1 :])
+
+
+def visit_days(past: Past, at: int, days: int) -> int:
+    """Days of a window with a click or a search."""
+    seen = {event.ts // DAY_MS for event in past.events if event.kind != Kind.PURCHASE}
+    return sum(day > at // DAY_MS - days for day in seen)

@@ -1,0 +1,255 @@
+"""The feature vector: every column of the catalogue, from a state alone, as of one instant.
+
+Live worker, replay and backfill compute it here, so they cannot differ, and nothing can be read past ``as_of``. The
+tiles are walked once, newest first; what a window holds is the running sums where the walk leaves it.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import log, log1p
+from typing import Final, NamedTuple
+
+from streams.core.events import DAY_MS, MICRO, Kind
+from streams.core.lifecycle import gaps, usual_gap_ms
+from streams.core.policy import Compiled
+from streams.core.state import State
+
+WINDOWS: Final = (3, 7, 14, 21, 30, 45, 60, 90, 120, 180, 270, 365)
+"""Days, ascending; :func:`_windows` gives the sums of each in this order."""
+EVENINGS: Final = slice(17, 23)
+"""Hours of the day, UTC."""
+_LAST: Final = len(WINDOWS)
+_FADES: Final = 0.7
+"""What a gap counts beside the one after it."""
+_SPREAD_OF_NONE: Final = 0.7
+"""Spread of the logarithms of gaps nobody has seen."""
+
+
+class Rhythm(NamedTuple):
+    """What the gaps between a user's purchase days tell, whatever the instant. ``log_`` is log1p of days."""
+
+    mean: float
+    longest: float
+    last: float
+    spread: float
+    log_mean: float
+    log_longest: float
+    log_last: float
+    log_mean_of_3: float
+    log_mean_of_6: float
+    log_recent: float
+    log_typical: float
+    log_spread: float
+
+
+@lru_cache(maxsize=8192)
+def _rhythm(own: tuple[int, ...]) -> Rhythm:
+    """Of at least one gap. Most of a user's vectors are taken between two purchases, so the last ones are kept."""
+    count = len(own)
+    mean = sum(own) / count
+    logs = [log1p(gap) for gap in own]
+    typical = sum(logs) / count
+    recent = weights = 0.0
+    weight = 1.0
+    for one in reversed(logs):
+        recent += weight * one
+        weights += weight
+        weight *= _FADES
+    last_3, last_6 = own[-3:], own[-6:]
+    return Rhythm(
+        mean,
+        float(max(own)),
+        float(own[-1]),
+        (sum((gap - mean) ** 2 for gap in own) / count) ** 0.5 / mean,
+        log1p(mean),
+        max(logs),
+        logs[-1],
+        log1p(sum(last_3) / len(last_3)),
+        log1p(sum(last_6) / len(last_6)),
+        recent / weights,
+        typical,
+        (sum((one - typical) ** 2 for one in logs) / count) ** 0.5,
+    )
+
+
+def _unknown_rhythm(gap: float) -> Rhythm:
+    """Of who bought on one day only: the shop's gap stands in."""
+    known = log1p(gap)
+    return Rhythm(gap, gap, gap, 0.0, known, known, known, known, known, known, known, _SPREAD_OF_NONE)
+
+
+Sums = tuple[int, int, int, int, int, int, int]
+"""Orders, days with an order, net millionths, clicks, searches, carts, days with a click or a search."""
+
+
+def _windows(state: State, today: int) -> tuple[list[Sums], int]:
+    """The sums of every window of :data:`WINDOWS`, and the year's order days on a Saturday or Sunday."""
+    orders = days = amount = clicks = searches = carts = visits = weekends = 0
+    sums: list[Sums] = []
+    left = 0
+    edge = today - WINDOWS[0]
+    for day, clicked, searched, put, ordered, net in reversed(state.days):
+        if day <= edge:
+            while left < _LAST and day <= today - WINDOWS[left]:
+                sums.append((orders, days, amount, clicks, searches, carts, visits))
+                left += 1
+            if left == _LAST:
+                break
+            edge = today - WINDOWS[left]
+        if ordered > 0:
+            orders += ordered
+            days += 1
+            if (day + 3) % 7 > 4:
+                weekends += 1
+        amount += net
+        if clicked or searched:
+            clicks += clicked
+            searches += searched
+            carts += put
+            visits += 1
+    sums.extend([(orders, days, amount, clicks, searches, carts, visits)] * (_LAST - left))
+    return sums, weekends
+
+
+def _money(amount: int) -> float:
+    return log1p(amount / MICRO) if amount > 0 else 0.0
+
+
+def _over(value: float, knot: float) -> float:
+    return value - knot if value > knot else 0.0
+
+
+def vector(state: State, as_of: int, policy: Compiled) -> list[float]:
+    """All features of a customer as of an instant at or after everything folded.
+
+    Parameters
+    ----------
+    state
+        A state with at least one order.
+    as_of
+        The instant, ms since the epoch.
+
+    Returns
+    -------
+    list of float
+        In the order of :data:`streams.core.features.CATALOGUE`.
+    """
+    (w3, w7, w14, w21, w30, w45, w60, w90, w120, w180, w270, year), weekends = _windows(state, as_of // DAY_MS)
+    o7, o30, o90, o365 = w7[0], w30[0], w90[0], year[0]
+    d90, m90, m365, c7, c30 = w90[1], w90[2], year[2], w7[3], w30[3]
+    recency = (as_of - state.last_order) / DAY_MS
+    tenure = (as_of - state.first_order) / DAY_MS
+    seen = (as_of - state.active_at) / DAY_MS
+    recent = state.recent_orders
+    second = (as_of - recent[-2].ts) / DAY_MS if len(recent) > 1 else tenure
+    gap = usual_gap_ms(state, policy) / DAY_MS
+    own = tuple(gaps(state))
+    known = len(own)
+    rhythm = _rhythm(own) if known else _unknown_rhythm(gap)
+    longer = longer_30 = longer_90 = 0
+    for one in own:
+        if one > recency:
+            longer += 1
+            if one > recency + 30.0:
+                longer_30 += 1
+                if one > recency + 90.0:
+                    longer_90 += 1
+    orders_ever, days_ever = state.orders, state.purchase_days_total
+    one_time = 1.0 if days_ever <= 1 else 0.0
+    no_rhythm = 1.0 if len(state.purchase_days) < 3 else 0.0
+    evenings, hours = sum(state.hour_counts[EVENINGS]), sum(state.hour_counts)
+    log_recency, log_tenure, log_gap, log_days = log1p(recency), log1p(tenure), log1p(gap), log1p(days_ever)
+    log_d90 = log1p(d90)
+    overdue = log_recency - log_gap
+    rate_90 = log((d90 + 0.3) / (min(tenure, 90.0) + 11.0))
+    return [
+        log_recency,
+        log1p(seen if seen > 0 else 0.0),
+        log1p(second),
+        recency / tenure if tenure > 0 else 0.0,
+        _over(log_recency, 1.0),
+        _over(log_recency, 2.0),
+        _over(log_recency, 3.0),
+        _over(log_recency, 4.0),
+        _over(log_recency, 5.0),
+        log_recency * log_recency,
+        log_recency * one_time,
+        log_recency * no_rhythm,
+        log_recency * log_days,
+        log_recency * log_tenure,
+        log_recency * rate_90,
+        log_recency * log_d90,
+        log_tenure,
+        log_tenure * log_tenure,
+        log_tenure * one_time,
+        log1p(orders_ever),
+        log_days,
+        one_time,
+        log1p(orders_ever * 30.0 / (tenure + 30.0)),
+        log_gap,
+        rhythm.log_mean,
+        rhythm.log_longest,
+        rhythm.log_last,
+        rhythm.spread,
+        rhythm.log_last - rhythm.log_mean,
+        overdue,
+        log_recency - rhythm.log_longest,
+        log_recency - rhythm.log_mean,
+        no_rhythm,
+        rhythm.log_mean_of_3,
+        rhythm.log_mean_of_6,
+        rhythm.log_recent,
+        rhythm.log_typical,
+        rhythm.log_spread,
+        log1p(known),
+        log((longer + 0.5) / (known - longer + 0.5)),
+        log((longer_30 + 0.5) / (longer - longer_30 + 0.5)),
+        log((longer_90 + 0.5) / (longer - longer_90 + 0.5)),
+        (log_recency - rhythm.log_typical) / (rhythm.log_spread + 0.5),
+        _over(overdue, -2.0),
+        _over(overdue, -1.0),
+        _over(overdue, 0.0),
+        _over(overdue, 1.0),
+        _over(overdue, 2.0),
+        overdue * overdue,
+        overdue * log_days,
+        log1p(o7),
+        log1p(o30),
+        log1p(o90),
+        log1p(o365),
+        log1p(w3[1]),
+        log1p(w14[1]),
+        log1p(w21[1]),
+        log1p(w30[1]),
+        log1p(w45[1]),
+        log1p(w60[1]),
+        log_d90,
+        log1p(w120[1]),
+        log1p(w180[1]),
+        log1p(w270[1]),
+        log((o30 + 0.5) / (o90 / 3.0 + 0.5)),
+        log((o90 + 0.5) / (o365 / 4.0 + 0.5)),
+        _money(w30[2]),
+        _money(m90),
+        _money(m365),
+        _money(state.amount // orders_ever),
+        _money(recent[-1].amount) if recent else 0.0,
+        log((max(m90, 0) / MICRO + 1.0) / (max(m365, 0) / MICRO / 4.0 + 1.0)),
+        log1p(state.lines / orders_ever),
+        state.refunded / (max(state.amount, 0) + state.refunded) if state.refunded > 0 else 0.0,
+        log1p(len(state.interests)),
+        (weekends + 0.5) / (year[1] + 1.75),
+        evenings / hours if hours else 0.25,
+        log1p(c7),
+        log1p(c30),
+        log1p(w30[4]),
+        log1p(w30[5]),
+        log1p(state.carts_open),
+        log1p(w7[6]),
+        log1p(w30[6]),
+        log1p(max(state.active_at - state.last_order, 0) / DAY_MS),
+        1.0 if state.first[Kind.CLICK] >= 0 or state.first[Kind.SEARCH] >= 0 else 0.0,
+        log((c7 + 0.5) / (c30 / 4.0 + 0.5)),
+        log1p(state.active_days),
+    ]
