@@ -13,13 +13,18 @@ import numpy.typing as npt
 Matrix = npt.NDArray[np.float64]
 
 
-class Contribution(NamedTuple):
-    """What one feature adds to the logit against the average customer."""
+class Explanation(NamedTuple):
+    """A probability, and its logit taken apart: the base and the sums of all groups add up to it."""
 
-    feature: int
-    contribution: float
-    usual: float
-    """The training mean of the feature, in the unit of the feature vector."""
+    probability: float
+    base: float
+    """The logit of the average customer: every feature at its training mean."""
+    sums: list[float]
+    """What each group of features adds to the base."""
+    terms: list[float]
+    """What each feature adds: its weight times its distance from the mean, as clipped."""
+    usual: list[float]
+    """The training mean of each feature, in the unit of the feature vector."""
 
 
 class LinearScorer:
@@ -38,6 +43,9 @@ class LinearScorer:
     """
 
     __slots__ = (
+        "_group_count",
+        "_group_of",
+        "_groups",
         "_intercept",
         "_limit",
         "_lower",
@@ -45,6 +53,7 @@ class LinearScorer:
         "_pack",
         "_slopes",
         "_upper",
+        "_usual",
         "cold_start",
     )
 
@@ -66,6 +75,10 @@ class LinearScorer:
             [w / s if s > 0.0 else 0.0 for w, s in zip(weights, deviations, strict=True)], dtype=np.float64
         )
         self._intercept = intercept
+        self._usual: list[float] = self._means.tolist()
+        self._groups: Sequence[int] | None = None
+        self._group_of: npt.NDArray[np.intp] = np.empty(0, dtype=np.intp)
+        self._group_count = 0
         self._limit = len(self._means)
         self._pack = struct.Struct(f"={self._limit}d").pack
 
@@ -99,16 +112,33 @@ class LinearScorer:
         """
         return self._probability(self._terms(features))
 
-    def explained(self, features: Sequence[float], most: int) -> tuple[float, list[Contribution]]:
-        """:meth:`probability` and :meth:`contributions` at the price of one.
+    def explained(self, features: Sequence[float], groups: Sequence[int]) -> Explanation:
+        """:meth:`probability`, and what it is made of.
+
+        Parameters
+        ----------
+        features
+            One feature vector, in catalogue order.
+        groups
+            The group of each feature, from 0 on. The same sequence every time is fastest.
 
         Raises
         ------
         ValueError
-            As :meth:`probability`.
+            As :meth:`probability`; or the groups are not one per feature.
         """
+        if groups is not self._groups:
+            self._group(groups)
         terms = self._terms(features)
-        return self._probability(terms), self._highest(terms, most)
+        sums = np.bincount(self._group_of, terms, self._group_count)
+        return Explanation(self._probability(terms), self._intercept, sums.tolist(), terms.tolist(), self._usual)
+
+    def _group(self, groups: Sequence[int]) -> None:
+        if len(groups) != self._limit:
+            raise ValueError(f"expected the groups of {self._limit} features, got {len(groups)}")
+        self._groups = groups
+        self._group_of = np.array(groups, dtype=np.intp)
+        self._group_count = max(groups, default=-1) + 1
 
     def probabilities(self, matrix: npt.ArrayLike) -> Matrix:
         """Probabilities for many vectors, one per row; equal to :meth:`probability` within 1e-12."""
@@ -123,14 +153,6 @@ class LinearScorer:
         odds = np.exp(-np.abs(logits))
         result: Matrix = np.where(logits >= 0.0, 1.0, odds) / (1.0 + odds)
         return result
-
-    def contributions(self, features: Sequence[float], most: int) -> list[Contribution]:
-        """The features that raise the risk most against the average customer: only positive ones, highest first."""
-        return self._highest(self._terms(features), most)
-
-    def _highest(self, terms: Matrix, most: int) -> list[Contribution]:
-        order = np.argsort(-terms, kind="stable")[:most]
-        return [Contribution(int(i), float(terms[i]), float(self._means[i])) for i in order if terms[i] > 0.0]
 
     def _probability(self, terms: Matrix) -> float:
         logit = self._intercept + float(np.add.reduce(terms))

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from models.errors import SnapshotError
 from models.heads import CHURN, PROPENSITY, HeadSpec
-from models.linear_scorer import Contribution, LinearScorer
+from models.linear_scorer import Explanation, LinearScorer
 from models.schema import moved
 from models.snapshots import DAY_MS, LAST_INSTANT, verify
 
@@ -87,13 +87,10 @@ class EmptyCut:
         """One half: nothing is known."""
         return 0.5
 
-    def contributions(self, features: Sequence[float], most: int) -> list[Contribution]:
-        """No reasons."""
-        return []
-
-    def explained(self, features: Sequence[float], most: int) -> tuple[float, list[Contribution]]:
-        """One half, for no reason."""
-        return 0.5, []
+    def explained(self, features: Sequence[float], groups: Sequence[int]) -> Explanation:
+        """One half, for no reason: everybody is average."""
+        none = [0.0] * len(features)
+        return Explanation(0.5, 0.0, [0.0] * (max(groups, default=-1) + 1), none, list(features))
 
 
 def empty_cut() -> EmptyCut:

@@ -210,7 +210,7 @@ class PartitionEngine:
             return []
         cause = Cause("silence", f"asked:{at}", None, at)
         kept = profile.delivery
-        profile.delivery = Delivery(seq=kept.seq, band=kept.band)
+        profile.delivery = Delivery(seq=kept.seq, band=kept.band, explained=kept.explained)
         outputs: list[Output] = []
         self._decider.risk.score(profile, cause, at, None, model, outputs, Facts(), scheduled=False)
         profile.delivery = kept

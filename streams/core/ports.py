@@ -9,8 +9,9 @@ from typing import Any, NamedTuple, Protocol
 from streams.core.events import Event, Position
 from streams.core.tally import CHURN, Counts, add
 
-Contribution = tuple[int, float, float]
-"""Index of a feature, what it adds to the logit against the average customer, and its training mean."""
+Explanation = tuple[float, float, Sequence[float], Sequence[float], Sequence[float]]
+"""A probability and its logit taken apart: the probability; the logit of the average customer (the base); what each
+group of features adds to it; what each feature adds; and each feature's training mean."""
 
 
 class Cut(Protocol):
@@ -31,8 +32,8 @@ class Cut(Protocol):
     def probability(self, features: Sequence[float]) -> float:
         """Probability of churn, for one feature vector in catalogue order."""
 
-    def explained(self, features: Sequence[float], most: int) -> tuple[float, Sequence[Contribution]]:
-        """The probability, and the features that raise the risk most, highest first."""
+    def explained(self, features: Sequence[float], groups: Sequence[int]) -> Explanation:
+        """The probability, and what it is made of; ``groups`` names the group of each feature, from 0 on."""
 
 
 class ChurnScorer(Protocol):

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import expm1
 from typing import Final
 
 from streams.core.causes import Cause
 from streams.core.composing import Composer
 from streams.core.evidence import band_name
-from streams.core.feature_vector import vector
-from streams.core.features import NAMES
+from streams.core.families import FAMILY_OF
+from streams.core.features import NAMES, vector
 from streams.core.hashing import output_id
 from streams.core.policy import band_of
-from streams.core.ports import ChurnScorer, Contribution, Facts, Output
+from streams.core.ports import ChurnScorer, Facts, Output
 from streams.core.profile import AFTER_EVENTS, Profile
-from streams.core.reasons import MOST_REASONS, reasons
+from streams.core.reasons import Told, changed, families, reasons
 from streams.core.stored_profile import Served
 from streams.core.tally import CHURN, OPENED
 
@@ -64,11 +63,12 @@ class Risk:
         cut, stale = model.cut_at(at)
         cold = cut.cold_start
         probability: float | None = None
-        contributions: Sequence[Contribution] = ()
+        made: Told | None = None
         if not cold:
             if features is None:
                 features = vector(profile.view, at, self._policy)
-            probability, contributions = cut.explained(features, MOST_REASONS)
+            made = Told.of(at, cut.version, cut.explained(features, FAMILY_OF), features)
+            probability = made.probability
         previous = delivery.band
         if band is None:
             band = previous if probability is None else band_of(probability, previous, self._policy)
@@ -97,9 +97,21 @@ class Risk:
             "cold_start": cold,
             "stale_model": stale,
             "model": {"name": MODEL_NAME, "version": cut.version},
-            "reasons": reasons(contributions, features) if features is not None else [],
+            "reasons": [],
+            "base": None,
+            "families": {},
+            "changed": None,
         }
-        if cold:
+        if made is not None:
+            kept = made.kept()
+            body |= {
+                "reasons": reasons(made),
+                "base": made.base,
+                "families": families(made.sums),
+                "changed": changed(made, kept, delivery.explained),
+            }
+            delivery.explained = kept
+        else:
             # The simple rule customers are ranked by until there is a model: silence against the usual gap.
             if features is None:
                 features = vector(profile.view, at, self._policy)

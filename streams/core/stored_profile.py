@@ -6,6 +6,7 @@ The header says when its user's turn is next and what stage they are counted in,
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 from zlib import crc32
 
@@ -46,6 +47,35 @@ class Served(msgspec.Struct, array_like=True, gc=False):
     cold_start: bool
 
 
+class Explained(msgspec.Struct, array_like=True, gc=False):
+    """What a probability was made of when it was last told, to say next time what is different."""
+
+    as_of: int
+    probability: float
+    version: str
+    parts: bytes
+    """float64, little-endian: the logit of the average customer, and what each family of features adds to it."""
+    values: bytes
+    """float32, little-endian: features that people read."""
+
+    @classmethod
+    def of(
+        cls, as_of: int, probability: float, version: str, logit: Sequence[float], facts: Sequence[float]
+    ) -> Explained:
+        """Packed."""
+        return cls(
+            as_of, probability, version, struct.pack(f"<{len(logit)}d", *logit), struct.pack(f"<{len(facts)}f", *facts)
+        )
+
+    def logit(self) -> tuple[float, ...]:
+        """The base, then the families, as they were told."""
+        return struct.unpack(f"<{len(self.parts) // 8}d", self.parts)
+
+    def facts(self) -> tuple[float, ...]:
+        """The features, to float32 precision."""
+        return struct.unpack(f"<{len(self.values) // 4}f", self.values)
+
+
 class Delivery(msgspec.Struct, array_like=True, gc=False):
     """What the world was last told about a user; no part of the settled promise."""
 
@@ -71,6 +101,8 @@ class Delivery(msgspec.Struct, array_like=True, gc=False):
     """Expected spend in the horizon as last told, in the shop's currency."""
     spend_at: int = NO_TIME
     spend_version: str = ""
+    explained: Explained | None = None
+    """The probability of churn that was told last; None before the first."""
 
     def ended(self, served: dict[int, Served], propensity_served: dict[int, Served] | None = None) -> Delivery:
         """What is left when the user is forgotten: scores whose label is still to be told, and the way back."""

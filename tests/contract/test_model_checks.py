@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import random
 from collections.abc import Callable
+from math import log
 from typing import Any
 
 import pytest
@@ -135,10 +136,9 @@ def test_cut_gives_what_the_port_promises(which: int) -> None:
     assert isinstance(cut.version, str)
     assert isinstance(cut.day_ms, int)
     assert isinstance(cut.cold_start, bool)
-    probability, reasons = cut.explained(vector, 3)
+    groups = [index % 2 for index in range(len(NAMES))]
+    probability, base, sums, terms, usual = cut.explained(vector, groups)
     assert 0.0 <= probability <= 1.0
     assert probability == cut.probability(vector)
-    for feature, contribution, usual in reasons:
-        assert 0 <= feature < len(NAMES)
-        assert contribution > 0.0
-        assert isinstance(usual, float)
+    assert (len(sums), len(terms), len(usual)) == (2, len(NAMES), len(NAMES))
+    assert abs(base + sum(sums) - log(probability / (1.0 - probability))) < 1e-9

@@ -38,6 +38,10 @@ def same(day_ms: int, version: str) -> dict[str, Any]:
 VECTORS = [[float(r), float(f), float(c)] for r in (0, 3, 30, 900) for f in (0, 2, 8, 400) for c in (2, 5)]
 
 
+GROUPS = (0, 1, 1)
+"""A group of its own for the first feature."""
+
+
 @pytest.mark.parametrize("vector", VECTORS)
 def test_served_probability_equals_the_learners(vector: list[float]) -> None:
     served = ServingCut.from_record(record()).probability(vector)
@@ -55,39 +59,45 @@ def test_carries_version_and_day_of_its_record() -> None:
     assert (cut.version, cut.day_ms, cut.cold_start) == (record()["version"], START, False)
 
 
-def test_reasons_are_weight_times_distance_from_the_average_customer() -> None:
+def test_a_term_is_the_weight_times_the_distance_from_the_average_customer() -> None:
     learner, cut = model(), ServingCut.from_record(record())
     deviation = math.sqrt(learner.squares[0] / learner.counts[0])
-    reason = cut.churn.contributions([60.0, 8.0, 2.0], 3)[0]
-    assert reason.feature == 0
-    assert reason.usual == learner.means[0]
-    assert reason.contribution == pytest.approx(learner.weights[0] * (60.0 - learner.means[0]) / deviation)
+    made = cut.explained([60.0, 8.0, 2.0], GROUPS)
+    assert made.usual == learner.means.tolist()
+    assert made.terms[0] == pytest.approx(learner.weights[0] * (60.0 - learner.means[0]) / deviation)
 
 
-def test_reasons_come_highest_first() -> None:
-    reasons = ServingCut.from_record(record()).churn.contributions([900.0, 0.0, 2.0], 3)
-    assert [reason.feature for reason in reasons] == [0, 1]
-    assert reasons[0].contribution > reasons[1].contribution
+def test_a_term_is_clipped_as_the_learner_clips() -> None:
+    learner, cut = model(), ServingCut.from_record(record())
+    assert cut.explained([1e9, 8.0, 2.0], GROUPS).terms[0] == pytest.approx(6.0 * learner.weights[0])
 
 
-def test_what_lowers_the_risk_is_no_reason() -> None:
-    assert ServingCut.from_record(record()).churn.contributions([0.0, 8.0, 2.0], 3) == []
+def test_the_average_customer_has_no_terms_and_the_base_for_a_logit() -> None:
+    learner, cut = model(), ServingCut.from_record(record())
+    made = cut.explained(learner.means.tolist(), GROUPS)
+    assert made.terms == [0.0, 0.0, 0.0]
+    assert made.base == learner.weights[-1]
 
 
-def test_explained_is_probability_and_contributions_at_once() -> None:
+def test_explained_gives_the_probability_that_is_served() -> None:
     cut, vector = ServingCut.from_record(record()), [900.0, 0.0, 2.0]
-    assert cut.explained(vector, 2) == (cut.probability(vector), cut.churn.contributions(vector, 2))
+    assert cut.explained(vector, GROUPS).probability == cut.probability(vector)
 
 
-def test_no_more_reasons_than_asked_for() -> None:
-    assert len(ServingCut.from_record(record()).churn.contributions([900.0, 0.0, 2.0], 1)) == 1
+def test_terms_are_summed_by_group() -> None:
+    made = ServingCut.from_record(record()).explained([900.0, 0.0, 2.0], GROUPS)
+    assert made.sums == [made.terms[0], made.terms[1] + made.terms[2]]
 
 
-def test_contributions_add_up_to_the_logit() -> None:
-    cut, average = ServingCut.from_record(record()), float(model().weights[-1])
-    vector = [900.0, 0.0, 2.0]
-    total = average + sum(reason.contribution for reason in cut.churn.contributions(vector, 3))
-    assert sigmoid(total) == pytest.approx(cut.probability(vector), abs=1e-12)
+def test_other_groups_of_the_same_cut_are_summed_anew() -> None:
+    cut, vector = ServingCut.from_record(record()), [900.0, 0.0, 2.0]
+    first, second = cut.explained(vector, GROUPS), cut.explained(vector, (1, 0, 0))
+    assert first.sums == second.sums[::-1]
+
+
+def test_groups_that_are_not_one_per_feature_are_refused() -> None:
+    with pytest.raises(ValueError, match="groups of 3 features, got 2"):
+        ServingCut.from_record(record()).explained([900.0, 0.0, 2.0], (0, 1))
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -214,5 +224,5 @@ def test_frontier_remembers_the_furthest_day() -> None:
     assert cuts.frontier_ms == START + DAY
 
 
-def test_empty_cut_knows_no_reasons() -> None:
-    assert empty_cut().explained([1.0, 2.0], 3) == (0.5, [])
+def test_the_empty_cut_finds_everybody_average() -> None:
+    assert empty_cut().explained([1.0, 2.0], (0, 1)) == (0.5, 0.0, [0.0, 0.0], [0.0, 0.0], [1.0, 2.0])
