@@ -18,6 +18,7 @@ from models.examples import TrainingExample, decode_example, decode_mark, decode
 from models.heads import CHURN, AnyHead, Head, HeadSpec, head_from_state, head_of
 from models.marks import NOTHING, Marks, Snapshot
 from models.model_events import rolled_back
+from models.scorecard import Scorecard
 from models.serving import NO_VERSION, floor_day
 from models.snapshots import DAY_MS, cut_record, verify
 
@@ -231,6 +232,11 @@ class Trainer:
     def count(self, what: str) -> int:
         """How many examples became that: the trainer's own :attr:`counts` and those of its heads."""
         return self.counts[what] + sum(head.counts[what] for head in self.heads.values())
+
+    @property
+    def scorecards(self) -> dict[str, Scorecard]:
+        """By head: how good its scores were as they were served."""
+        return {name: head.scorecard for name, head in self.heads.items() if isinstance(head, Head)}
 
     def account(self, head: str) -> Account | None:
         """What became of a head's scheduled scores, by the last mark of every partition."""

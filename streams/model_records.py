@@ -16,7 +16,7 @@ from models.trainer import Trainer
 from streams.codec import CodecError, decode
 from streams.core.errors import BrokerError, SnapshotError
 from streams.core.features import SCHEMA
-from streams.topics import MODEL_CUTS, MODEL_EVENTS
+from streams.topics import MODEL_CUTS, MODEL_EVENTS, MODEL_SCORECARD
 
 CATALOGUE_SCHEMA: Final = schema_hash(SCHEMA)
 """What churn examples are matched by: names, units and transforms of the features, in order."""
@@ -27,6 +27,7 @@ TOPIC_OF: Final = {
     "takeover": MODEL_EVENTS,
     "drift": MODEL_EVENTS,
     "rollback": MODEL_EVENTS,
+    "scorecard": MODEL_SCORECARD,
 }
 """Where what a trainer gives back is published, by its type."""
 
@@ -97,7 +98,8 @@ def record_key(record: Mapping[str, Any]) -> bytes:
     >>> record_key({"type": "same", "day": 86400000})
     b'86400000'
     """
-    return str(record["day"] if TOPIC_OF[record["type"]] == MODEL_CUTS else record["id"]).encode()
+    named = {MODEL_CUTS: "day", MODEL_EVENTS: "id", MODEL_SCORECARD: "head"}
+    return str(record[named[TOPIC_OF[record["type"]]]]).encode()
 
 
 def learn(trainer: Trainer, body: dict[str, Any], offset: int, now_ms: int) -> list[dict[str, Any]]:

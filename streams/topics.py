@@ -26,6 +26,7 @@ USER_PROFILES: Final = "user-profiles"
 TRAINING_EXAMPLES: Final = "training-examples"
 MODEL_CUTS: Final = "model-cuts"
 MODEL_EVENTS: Final = "model-events"
+MODEL_SCORECARD: Final = "model-scorecard"
 CHANGELOG: Final = "ebbtide-changelog"
 
 FOR_EVER: Final = "-1"
@@ -243,6 +244,16 @@ CATALOGUE: Final[dict[str, Topic]] = {
             single=True,
         ),
         Topic(
+            MODEL_SCORECARD,
+            "how good the served scores were, exact over the last 10,000 labels, and what became of every score",
+            "head",
+            Cleanup.COMPACT,
+            Keep.NEWEST,
+            ("trainer",),
+            ("scorecard", "subscribers"),
+            single=True,
+        ),
+        Topic(
             CHANGELOG,
             "stored profiles, partition records and fences: what a worker restores from",
             "user_id, or the name of the record",
@@ -269,6 +280,7 @@ SHADOWED: Final = (
     TRAINING_EXAMPLES,
     MODEL_CUTS,
     MODEL_EVENTS,
+    MODEL_SCORECARD,
 )
 """The topics that a replay writes beside; inputs and changelog stay the live installation's own."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
+from models.evaluation import BINS
+from models.scorecards import OUTCOMES
 from models.trainer import Trainer
 from streams.core.events import INPUT_TOPICS
 from streams.core.ports import Facts
@@ -31,9 +32,13 @@ JUDGED: Final = (
     (catalogue.LOG_LOSS, "log_loss"),
     (catalogue.BRIER, "brier"),
     (catalogue.ECE, "ece"),
+    (catalogue.LIFT, "top_decile_lift"),
+    (catalogue.BASE_RATE, "base_rate"),
+    (catalogue.MEAN_PROBABILITY, "mean_probability"),
+    (catalogue.JUDGED_SCORES, "n"),
 )
-JUDGE_EVERY_S: Final = 5.0
-"""The scorecard sorts its window for every summary."""
+ALL: Final = "all"
+GROUPED: Final = ("stage", "tier", "cold_start")
 
 
 class Metering(Observer):
@@ -43,19 +48,15 @@ class Metering(Observer):
     ----------
     metrics
         The process's metrics.
-    clock
-        A steady clock, s.
     """
 
-    def __init__(self, metrics: Metrics, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._clock = clock
-        self._judged_at = -JUDGE_EVERY_S
         self._learned = 0
         self._dropped: dict[str, int] = {}
         self._newest_ms = 0
-        for metric, _ in JUDGED:
-            metrics.set(metric, math.nan)  # a worker without the trainer never knows; 0 would read as "worst"
+        for head in OUTCOMES:
+            self._judged(head, ALL, ALL, {})  # a worker without the trainer never knows; 0 would read as "worst"
 
     def read(self, topic: str, records: int) -> None:
         self._metrics.add(catalogue.RECORDS_READ, records, topic)
@@ -136,14 +137,33 @@ class Metering(Observer):
             count = trainer.count(reason)
             metrics.add(catalogue.EXAMPLES_DROPPED, max(0, count - self._dropped.get(reason, 0)), reason)
             self._dropped[reason] = count
-        now = self._clock()
-        if now - self._judged_at < JUDGE_EVERY_S:
-            return
-        self._judged_at = now
-        window = trainer.churn.scorecard.summary()["window"]
+        for head in OUTCOMES:
+            if (account := trainer.account(head)) is not None:
+                for state, scores in {**account.counts, "pending": account.pending}.items():
+                    metrics.set(catalogue.SCHEDULED_SCORES, scores, head, state)
+
+    def scorecards(self, records: Sequence[Mapping[str, Any]]) -> None:
+        metrics = self._metrics
+        for card in records:
+            head = card["head"]
+            self._judged(head, ALL, ALL, card["window"])
+            for by in GROUPED:
+                for group, figures in card[f"by_{by}"].items():
+                    self._judged(head, by, group, figures["window"])
+            for number in range(BINS):
+                bins = card["window"]["bins"]
+                said, came = (
+                    (bins[number]["mean_probability"], bins[number]["observed_ratio"])
+                    if number < len(bins)
+                    else (math.nan, math.nan)
+                )
+                metrics.set(catalogue.RELIABILITY_SAID, said, head, f"{number + 1:02d}")
+                metrics.set(catalogue.RELIABILITY_CAME, came, head, f"{number + 1:02d}")
+
+    def _judged(self, head: str, by: str, group: str, figures: Mapping[str, Any]) -> None:
         for metric, name in JUDGED:
-            if window[name] is not None:
-                metrics.set(metric, window[name])
+            value = figures.get(name)
+            self._metrics.set(metric, math.nan if value is None else value, head, by, group)
 
     def broker(self, reachable: bool, away_s: float) -> None:
         self._metrics.set(catalogue.BROKER_REACHABLE, reachable)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from models.trainer import Trainer
 from streams.core.ports import Facts
@@ -54,6 +55,9 @@ class Observer:
 
     def learned(self, trainer: Trainer) -> None:
         """The trainer in this process took in examples or marks."""
+
+    def scorecards(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """The trainer in this process published how good the scores of each head were."""
 
     def broker(self, reachable: bool, away_s: float) -> None:
         """Whether any broker answers, and for how long none has."""

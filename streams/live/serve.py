@@ -106,7 +106,9 @@ def serve_trainer(settings: Settings) -> int:
         quiet.away = lambda: reach.away
         stop_on_signals(stopping.set)
         await asyncio.to_thread(provisioning.ensure_topics, settings, SETUP[Role.TRAINER], roles=(Role.TRAINER,))
-        loop = TrainerLoop(settings, exits, on_progress=observer.learned, reach=reach)
+        loop = TrainerLoop(
+            settings, exits, on_progress=observer.learned, on_scorecards=observer.scorecards, reach=reach
+        )
 
         def ready() -> str | None:
             reason = reach.not_reached() or (None if loop.trainer is not None else "the last cut is not read yet")

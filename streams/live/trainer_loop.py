@@ -10,8 +10,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
+from models.scorecards import scorecard_records
 from models.trainer import Trainer
 from streams.codec import encode
 from streams.live.exits import Exits
@@ -25,7 +26,9 @@ from streams.topics import MODEL_CUTS, TRAINING_EXAMPLES, topic_name
 
 log = logging.getLogger(__name__)
 
-TICK_S = 1.0
+TICK_S: Final = 1.0
+JUDGE_EVERY_MS: Final = 2_000
+"""Scorecards are summed up at most this often, wall time; that of a run's last cut always is."""
 
 
 class TrainerLoop:
@@ -37,6 +40,8 @@ class TrainerLoop:
         Brokers, prefix, partitions, horizon.
     on_progress
         Told after every portion; metrics look at the trainer then.
+    on_scorecards
+        Told the ``model-scorecard`` records that were just published.
     reach
         Knows of outages.
     """
@@ -47,6 +52,7 @@ class TrainerLoop:
         exits: Exits,
         *,
         on_progress: Callable[[Trainer], None] = lambda trainer: None,
+        on_scorecards: Callable[[Sequence[dict[str, Any]]], None] = lambda records: None,
         reach: Reach | None = None,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
@@ -57,6 +63,10 @@ class TrainerLoop:
         self.trainer: Trainer | None = None
         self._settings = settings
         self._on_progress = on_progress
+        self._on_scorecards = on_scorecards
+        self._unjudged: dict[str, Any] | None = None
+        """The newest cut whose scorecards are not published yet."""
+        self._judged_ms = 0
         self._reach = reach or Reach(settings.brokers)
         self._now_ms = now_ms
         self._began_ms = now_ms()
@@ -78,6 +88,7 @@ class TrainerLoop:
         else:
             self.trainer = trainer_from(last, *asked)
             first = int(last["next_offset"])
+            self._unjudged = last
             self._note_final(last)
             log.info("Going on from cut %s, at offset %d of %s.", last["version"], first, self._examples)
         await self._feed.start(first)
@@ -100,9 +111,30 @@ class TrainerLoop:
         assert self.trainer is not None
         if not records:
             await self._publish(self.trainer.tick(self._time_ms()))
+        if self._now_ms() - self._judged_ms >= JUDGE_EVERY_MS:
+            await self._judge()
         self._on_progress(self.trainer)
 
+    async def _judge(self) -> None:
+        """Publish the scorecards of the newest cut: while years of days are caught up on, not of each."""
+        assert self.trainer is not None
+        if (cut := self._unjudged) is None:
+            return
+        cards = scorecard_records(cut, self.trainer.account)
+        self._unjudged, self._judged_ms = None, self._now_ms()
+        await self._send(cards)
+        self._on_scorecards(cards)
+
     async def _publish(self, records: Sequence[dict[str, Any]]) -> None:
+        await self._send(records)
+        for record in records:
+            if record["type"] == "cut":
+                self._unjudged = record
+                if record["final"]:
+                    await self._judge()
+            self._note_final(record)
+
+    async def _send(self, records: Sequence[dict[str, Any]]) -> None:
         """Send each record to the topic of its type, what happened to the models before the cut that shows it."""
         by_topic: dict[str, list[Message]] = {}
         for record in records:
@@ -110,8 +142,6 @@ class TrainerLoop:
             by_topic.setdefault(name, []).append(Message(record_key(record), encode(record)))
         for name in sorted(by_topic, key=lambda name: name == self._cuts):
             await self._producer.send(name, 0, by_topic[name])
-        for record in records:
-            self._note_final(record)
 
     def _note_final(self, record: dict[str, Any]) -> None:
         if record["type"] == "cut" and record["final"]:

@@ -82,7 +82,13 @@ class Worker:
         self.feed = ModelFeed(settings, self.exits, reach=self.reach)
         self._holds = HoldFeed(settings, self.exits, reach=self.reach)
         self.trainer = (
-            TrainerLoop(settings, self.exits, on_progress=self.observer.learned, reach=self.reach)
+            TrainerLoop(
+                settings,
+                self.exits,
+                on_progress=self.observer.learned,
+                on_scorecards=self.observer.scorecards,
+                reach=self.reach,
+            )
             if with_trainer
             else None
         )

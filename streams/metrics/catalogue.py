@@ -150,11 +150,47 @@ EXAMPLES_DROPPED = CounterMetric(
     "ebbtide_examples_dropped_total", "examples", "examples the trainer had already covered, by reason", ("reason",)
 )
 EXAMPLES_PENDING = GaugeMetric("ebbtide_examples_pending", "examples", "examples that wait for the lowest mark")
-AUC = GaugeMetric("ebbtide_prequential_auc_ratio", "ratio", "pairs of a churned and a returned customer ranked right")
-LOG_LOSS = GaugeMetric("ebbtide_prequential_log_loss_nats", "nats", "mean log loss of the scores as served")
-BRIER = GaugeMetric("ebbtide_prequential_brier_ratio", "ratio", "mean squared error of the scores as served")
+_GROUP: Final = ("head", "by", "group")
+AUC = GaugeMetric(
+    "ebbtide_prequential_auc_ratio",
+    "ratio",
+    "pairs of a user whose outcome came true and one whose did not that the served scores ranked right, exact over the "
+    "last 10,000 labels of a head; `by` is `all`, `stage`, `tier` or `cold_start`, as of every figure below",
+    _GROUP,
+)
+LOG_LOSS = GaugeMetric("ebbtide_prequential_log_loss_nats", "nats", "mean log loss of the scores as served", _GROUP)
+BRIER = GaugeMetric("ebbtide_prequential_brier_ratio", "ratio", "mean squared error of the scores as served", _GROUP)
 ECE = GaugeMetric(
-    "ebbtide_prequential_calibration_error_ratio", "ratio", "expected calibration error of the scores as served"
+    "ebbtide_prequential_calibration_error_ratio",
+    "ratio",
+    "expected calibration error of the scores as served, over 10 bins of equal mass",
+    _GROUP,
+)
+LIFT = GaugeMetric(
+    "ebbtide_prequential_top_decile_lift_ratio",
+    "ratio",
+    "outcomes that came true among the highest-scored tenth, as a multiple of the base rate",
+    _GROUP,
+)
+BASE_RATE = GaugeMetric(
+    "ebbtide_prequential_base_rate_ratio", "ratio", "share of outcomes that came true among the labels", _GROUP
+)
+MEAN_PROBABILITY = GaugeMetric(
+    "ebbtide_prequential_mean_probability_ratio", "ratio", "mean probability as served, to hold the base rate", _GROUP
+)
+JUDGED_SCORES = GaugeMetric("ebbtide_prequential_scores", "scores", "how many labels the figures are over", _GROUP)
+RELIABILITY_SAID = GaugeMetric(
+    "ebbtide_reliability_probability_ratio", "ratio", "mean probability of a bin of equal mass", ("head", "bin")
+)
+RELIABILITY_CAME = GaugeMetric(
+    "ebbtide_reliability_observed_ratio", "ratio", "share of outcomes that came true in that bin", ("head", "bin")
+)
+SCHEDULED_SCORES = GaugeMetric(
+    "ebbtide_scheduled_scores",
+    "scores",
+    "what became of every scheduled score, over all partitions and restarts: `opened` is the sum of the two outcomes, "
+    "`erased` and `pending`",
+    ("head", "state"),
 )
 MODEL = GaugeMetric("ebbtide_model_info", "", "always 1; its labels name the model that serves", ("name", "version"))
 MODEL_AGE = GaugeMetric("ebbtide_model_age_seconds", "s", "event time since the end of the model's last day")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, Final, Protocol
 
+from models.scorecards import run_document, scorecard_records
 from models.snapshots import model_hash
 from streams import codec
 from streams.core.alignment import boundaries, cut_day
@@ -24,12 +25,13 @@ from streams.core.messages import example_body, mark_body
 from streams.core.policy import Policy
 from streams.core.ports import Output, Rejection, Step
 from streams.core.state import NO_TIME
+from streams.core.tally import Counts, Tally, add
 from streams.model_records import CATALOGUE_SCHEMA, TOPIC_OF, new_cuts, new_trainer
 from streams.replay import result_folder as names
 from streams.replay.content_hash import ContentHash
 from streams.replay.score_times import scores_at
 from streams.replay.sources import Row, Source
-from streams.topics import MODEL_CUTS
+from streams.topics import MODEL_CUTS, MODEL_SCORECARD
 
 SLICE: Final = 4_096
 
@@ -135,6 +137,7 @@ class OfflineRun:
         self._outputs = ContentHash()
         self._profiles = ContentHash()
         self._rows_seen: set[bytes] = set()
+        self._tally: Counts = {}
         self._exchanged = 0
         """Records that went to the trainer: the offset each would have had in ``training-examples``."""
         self._model: dict[str, Any] | None = None
@@ -246,6 +249,8 @@ class OfflineRun:
         counts.churned += facts.churned
         counts.returned += facts.returned
         counts.erased += facts.erased
+        for tallied in facts.tallies.values():
+            add(self._tally, tallied)
         self._highest.saw(step.seen)
         for output in step.outputs:
             self._emit(output)
@@ -268,7 +273,8 @@ class OfflineRun:
         return line
 
     def _mark(self, watermark: int, *, until: int | None = None) -> None:
-        mark = mark_body(0, 1, watermark, drained=until is not None, clock="log", until=until)
+        tally = Tally(counts=self._tally)
+        mark = mark_body(0, 1, watermark, drained=until is not None, clock="log", until=until, tally=tally)
         self._published(self._trainer.mark(mark, self._exchanged, 0))
         self._exchanged += 1
 
@@ -317,7 +323,9 @@ class OfflineRun:
                 pending += engine.pending(user_id)
         final = self._model
         self._sink.document(names.MODEL, final or {"type": "none"})
-        self._sink.document(names.SCORECARD, self._trainer.churn.scorecard.summary())
+        self._sink.document(names.SCORECARD, run_document(self._trainer.scorecards, self._trainer.account))
+        for card in scorecard_records(final, self._trainer.account) if final else ():
+            self._sink.model_record(MODEL_SCORECARD, card)
         until = self._options.until
         watermark = engine.watermark if until is None or engine.watermark == NO_TIME else until
         summary = {

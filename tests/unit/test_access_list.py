@@ -11,7 +11,15 @@ from docs.make_security import PAGE, with_lists
 from streams.access_list import COMMANDS, Entry, Role, access_list
 from streams.core.events import INPUT_TOPICS
 from streams.settings import Settings
-from streams.topics import CATALOGUE, CHANGELOG, MODEL_CUTS, MODEL_EVENTS, TRAINING_EXAMPLES, USER_PROFILES
+from streams.topics import (
+    CATALOGUE,
+    CHANGELOG,
+    MODEL_CUTS,
+    MODEL_EVENTS,
+    MODEL_SCORECARD,
+    TRAINING_EXAMPLES,
+    USER_PROFILES,
+)
 from tests.support.backfills import ebbtide
 
 
@@ -39,7 +47,7 @@ def test_the_worker_reads_inputs_and_its_changelog_and_learns_from_nobody_elses_
 
 def test_the_trainer_sees_no_events_and_no_state() -> None:
     assert may(Role.TRAINER, "Read") == {TRAINING_EXAMPLES, MODEL_CUTS}
-    assert may(Role.TRAINER, "Write") == {MODEL_CUTS, MODEL_EVENTS}
+    assert may(Role.TRAINER, "Write") == {MODEL_CUTS, MODEL_EVENTS, MODEL_SCORECARD}
 
 
 def test_a_publisher_reads_nothing() -> None:

@@ -11,6 +11,7 @@ from streams.topics import (
     CHANGELOG,
     CLICKS,
     DEAD_LETTER_DECISIONS,
+    MODEL_SCORECARD,
     OUTPUT_HOLDS,
     TRAINING_EXAMPLES,
     USER_PROFILES,
@@ -40,6 +41,7 @@ def test_what_has_one_order_has_one_partition() -> None:
         "training-examples",
         "model-cuts",
         "model-events",
+        "model-scorecard",
         "dead-letter-decisions",
         "output-holds",
     }
@@ -63,7 +65,7 @@ def test_training_examples_are_kept_for_ever() -> None:
 
 def test_state_is_compacted_and_never_deleted() -> None:
     compacted = {name for name, topic in CATALOGUE.items() if topic.cleanup is Cleanup.COMPACT}
-    assert compacted == {USER_PROFILES, CHANGELOG, DEAD_LETTER_DECISIONS, OUTPUT_HOLDS}
+    assert compacted == {USER_PROFILES, CHANGELOG, DEAD_LETTER_DECISIONS, OUTPUT_HOLDS, MODEL_SCORECARD}
     assert CATALOGUE[CHANGELOG].config(SETTINGS)["retention.ms"] == "-1"
 
 
