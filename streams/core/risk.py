@@ -9,7 +9,8 @@ from streams.core.causes import Cause
 from streams.core.composing import Composer
 from streams.core.evidence import band_name
 from streams.core.families import FAMILY_OF
-from streams.core.features import NAMES, vector
+from streams.core.feature_vector import vector
+from streams.core.features import NAMES
 from streams.core.hashing import output_id
 from streams.core.policy import band_of
 from streams.core.ports import ChurnScorer, Facts, Output
