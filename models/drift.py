@@ -208,6 +208,10 @@ class DriftWatch:
             self.alarms[alarm.signal] += 1
         return alarms
 
+    def restart_errors(self) -> None:
+        """Another champion serves: its errors are not compared with those of the one before."""
+        self._on_labels = {(signal, spaced): self._label_window(spaced) for signal, spaced in _LABEL_WINDOWS}
+
     # -- state -------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:

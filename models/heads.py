@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from models.churn import BayesianLogistic
 from models.contest import Contest
+from models.drift import DriftWatch
 from models.examples import TrainingExample
 from models.learner import Factory, Learner, learner_of
 from models.schema import moved, names_of, schema_hash
@@ -47,6 +48,8 @@ class HeadSpec:
         What learns side by side, by name; the first is the champion of the beginning.
     source
         The head whose examples it learns from; by default its own.
+    families
+        Family of a feature, by name: what drift is told by; by default each is its own.
     """
 
     name: str
@@ -55,6 +58,7 @@ class HeadSpec:
     min_labels: int = 1_000
     candidates: Mapping[str, Factory] = field(default_factory=lambda: {"posterior": BayesianLogistic})
     source: str = ""
+    families: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def features(self) -> tuple[str, ...]:
@@ -122,6 +126,8 @@ class Head:
         Compares served scores with what happened; sees every example.
     contest
         Decides which learner serves; by default one that has seen nothing.
+    drift
+        Watches the champion's errors and the features; by default one that has seen nothing.
     """
 
     def __init__(
@@ -132,6 +138,7 @@ class Head:
         champion: str | None = None,
         scorecard: Scorecard | None = None,
         contest: Contest | None = None,
+        drift: DriftWatch | None = None,
     ) -> None:
         self.spec = spec
         self.learners: dict[str, Learner] = (
@@ -140,6 +147,7 @@ class Head:
         serving = next(iter(self.learners)) if champion is None else champion
         self.contest = Contest(tuple(self.learners), serving, head=spec.name) if contest is None else contest
         self.scorecard = Scorecard() if scorecard is None else scorecard
+        self.drift = DriftWatch(spec.features, spec.families) if drift is None else drift
         self.counts: Counter[str] = Counter()
 
     @property
@@ -176,7 +184,7 @@ class Head:
         if example.schema != self.spec.schema:
             self.counts["foreign_schema"] += 1
             return []
-        events = self._compared(example, example.features)
+        events = [*self._compared(example, example.features), *self._watched(example, example.features)]
         for learner in self.learners.values():
             learner.learn_vector(example.features, example.outcome)
         self.counts["learned"] += 1
@@ -184,7 +192,11 @@ class Head:
 
     def close_day(self, day_ms: int) -> list[Event]:
         """A cut is about to be made at the end of a day: it is the champion of then that serves by it."""
-        return self.contest.close(day_ms)
+        before = self.champion
+        events = self.contest.close(day_ms)
+        if self.champion != before:
+            self.drift.restart_errors()
+        return events
 
     def _compared(self, example: TrainingExample, vector: npt.NDArray[np.float32]) -> list[Event]:
         """Test the learners on an example that counts for it, once all of them have learned enough to serve."""
@@ -192,6 +204,16 @@ class Head:
             return []
         given = {name: learner.probability(vector) for name, learner in self.learners.items()}
         return self.contest.observe(example.label_ms, given, example.outcome, spaced=True)
+
+    def _watched(self, example: TrainingExample, vector: npt.NDArray[np.float32]) -> list[Event]:
+        """Look for drift; where there is one, all that learn are made to doubt what they have learned."""
+        alarms = self.drift.observe(
+            vector, self.model.probability(vector), example.outcome, example.label_ms, spaced=example.spaced
+        )
+        for alarm in alarms:
+            for learner in self.learners.values():
+                learner.widen(alarm.factor)
+        return [alarm.event(self.spec.name) for alarm in alarms]
 
     def state(self) -> dict[str, Any]:
         """Everything a restart needs, JSON-ready."""
@@ -206,6 +228,7 @@ class Head:
             "counts": dict(sorted(self.counts.items())),
             "scorecard": self.scorecard.state(),
             "contest": self.contest.state(),
+            "drift": self.drift.state(),
         }
 
     @classmethod
@@ -227,6 +250,7 @@ class Head:
             champion=champion,
             scorecard=Scorecard.from_state(state["scorecard"], whole_run=whole_run),
             contest=_contest(spec, learners, champion, state.get("contest")),
+            drift=_drift(spec, state.get("drift")),
         )
         head.counts.update({str(name): int(count) for name, count in state["counts"].items()})
         return head
@@ -245,9 +269,10 @@ class Head:
         return learners, champion
 
     def go_back(self, models: tuple[dict[str, Learner], str]) -> None:
-        """Put earlier learners, and the champion of then, in the place of today's; they are compared anew."""
+        """Put earlier learners, and the champion of then, in the place of today's; both watches begin anew."""
         self.learners, champion = models
         self.contest = Contest(tuple(self.learners), champion, head=self.spec.name)
+        self.drift.restart_errors()
 
 
 def _learners(spec: HeadSpec, state: Mapping[str, Any]) -> dict[str, Learner]:
@@ -272,6 +297,13 @@ def _contest(
     if contest.champion != champion:
         raise ValueError(f"champion {champion!r} serves, and the contest says {contest.champion!r}")
     return contest
+
+
+def _drift(spec: HeadSpec, state: Mapping[str, Any] | None) -> DriftWatch:
+    """As it stood; a cut that was made before drift was watched has none."""
+    if state is None:
+        return DriftWatch(spec.features, spec.families)
+    return DriftWatch.from_state(spec.features, state, spec.families)
 
 
 def head_of(spec: HeadSpec) -> AnyHead:
