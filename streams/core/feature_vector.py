@@ -17,8 +17,6 @@ from streams.core.state import State
 
 WINDOWS: Final = (3, 7, 14, 21, 30, 45, 60, 90, 120, 180, 270, 365)
 """Days, ascending; :func:`_windows` gives the sums of each in this order."""
-EVENINGS: Final = slice(17, 23)
-"""Hours of the day, UTC."""
 _LAST: Final = len(WINDOWS)
 _FADES: Final = 0.7
 """What a gap counts beside the one after it."""
@@ -83,9 +81,9 @@ Sums = tuple[int, int, int, int, int, int, int]
 """Orders, days with an order, net millionths, clicks, searches, carts, days with a click or a search."""
 
 
-def _windows(state: State, today: int) -> tuple[list[Sums], int]:
-    """The sums of every window of :data:`WINDOWS`, and the year's order days on a Saturday or Sunday."""
-    orders = days = amount = clicks = searches = carts = visits = weekends = 0
+def _windows(state: State, today: int) -> list[Sums]:
+    """The sums of every window of :data:`WINDOWS`."""
+    orders = days = amount = clicks = searches = carts = visits = 0
     sums: list[Sums] = []
     left = 0
     edge = today - WINDOWS[0]
@@ -100,8 +98,6 @@ def _windows(state: State, today: int) -> tuple[list[Sums], int]:
         if ordered > 0:
             orders += ordered
             days += 1
-            if (day + 3) % 7 > 4:
-                weekends += 1
         amount += net
         if clicked or searched:
             clicks += clicked
@@ -109,7 +105,7 @@ def _windows(state: State, today: int) -> tuple[list[Sums], int]:
             carts += put
             visits += 1
     sums.extend([(orders, days, amount, clicks, searches, carts, visits)] * (_LAST - left))
-    return sums, weekends
+    return sums
 
 
 def _money(amount: int) -> float:
@@ -135,7 +131,7 @@ def vector(state: State, as_of: int, policy: Compiled) -> list[float]:
     list of float
         In the order of :data:`streams.core.features.CATALOGUE`.
     """
-    (w3, w7, w14, w21, w30, w45, w60, w90, w120, w180, w270, year), weekends = _windows(state, as_of // DAY_MS)
+    w3, w7, w14, w21, w30, w45, w60, w90, w120, w180, w270, year = _windows(state, as_of // DAY_MS)
     o7, o30, o90, o365 = w7[0], w30[0], w90[0], year[0]
     d90, m90, m365, c7, c30 = w90[1], w90[2], year[2], w7[3], w30[3]
     recency = (as_of - state.last_order) / DAY_MS
@@ -158,7 +154,6 @@ def vector(state: State, as_of: int, policy: Compiled) -> list[float]:
     orders_ever, days_ever = state.orders, state.purchase_days_total
     one_time = 1.0 if days_ever <= 1 else 0.0
     no_rhythm = 1.0 if len(state.purchase_days) < 3 else 0.0
-    evenings, hours = sum(state.hour_counts[EVENINGS]), sum(state.hour_counts)
     log_recency, log_tenure, log_gap, log_days = log1p(recency), log1p(tenure), log1p(gap), log1p(days_ever)
     log_d90 = log1p(d90)
     overdue = log_recency - log_gap
@@ -239,8 +234,6 @@ def vector(state: State, as_of: int, policy: Compiled) -> list[float]:
         log1p(state.lines / orders_ever),
         state.refunded / (max(state.amount, 0) + state.refunded) if state.refunded > 0 else 0.0,
         log1p(len(state.interests)),
-        (weekends + 0.5) / (year[1] + 1.75),
-        evenings / hours if hours else 0.25,
         log1p(c7),
         log1p(c30),
         log1p(w30[4]),

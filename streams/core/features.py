@@ -113,8 +113,6 @@ CATALOGUE: Final[tuple[Feature, ...]] = (
     _f("lines_per_order", "basket", "lines", True, "purchases", "lines per order"),
     _f("refund_share", "basket", "ratio", False, "purchases", "refunds over net spend and refunds"),
     _f("interests", "basket", "categories", True, "all", "categories of interest at present"),
-    _f("weekend_share", "calendar", "ratio", False, "purchases", "share of order days on Saturday or Sunday"),
-    _f("evening_share", "calendar", "ratio", False, "all", "share of what was done between 17 and 23 h UTC"),
     _f("clicks_7d", "browse", "clicks", True, "clicks", "clicks in 7 days"),
     _f("clicks_30d", "browse", "clicks", True, "clicks", "clicks in 30 days"),
     _f("searches_30d", "browse", "searches", True, "searches", "searches in 30 days"),

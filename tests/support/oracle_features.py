@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date
 from math import log, log1p, sqrt
 from statistics import fmean, pstdev
-from typing import Final
 
-from streams.core.events import ACTIONS, DAY_MS, HOUR_MS, MICRO, Kind
-from tests.support.oracle import Past, is_alive, is_buying
-
-EPOCH: Final = date(1970, 1, 1).toordinal()
+from streams.core.events import ACTIONS, DAY_MS, MICRO, Kind
+from tests.support.oracle import Past, is_buying
 
 
 def features(past: Past, at: int) -> dict[str, float]:
@@ -78,7 +74,6 @@ def features(past: Past, at: int) -> dict[str, float]:
         **rhythm(gaps, recency, gap),
         **bends(recency, tenure, gap, len(past.purchase_days), past.order_days(at, 90)),
         **{f"order_days_{days}d": log1p(past.order_days(at, days)) for days in (3, 14, 21, 45, 60, 120, 180, 270)},
-        **calendar(past, at),
         "carts_open": log1p(carts_open(past)),
         "visit_days_7d": log1p(visit_days(past, at, 7)),
         "visit_days_30d": log1p(visit_days(past, at, 30)),
@@ -137,16 +132,6 @@ def bends(recency: float, tenure: float, gap: float, days: int, days_90: int) ->
         "overdue_squared": overdue**2,
         "overdue_x_purchase_days": overdue * log1p(days),
     }
-
-
-def calendar(past: Past, at: int) -> dict[str, float]:
-    """Habits of the week and the day."""
-    days = {order.opened // DAY_MS for order in past.standing}
-    year = [day for day in days if day > at // DAY_MS - 365]
-    weekends = sum(date.fromordinal(EPOCH + day).isoweekday() >= 6 for day in year)
-    alive = [event for event in past.events if is_alive(event)]
-    evenings = sum(17 <= event.ts // HOUR_MS % 24 < 23 for event in alive)
-    return {"weekend_share": (weekends + 0.5) / (len(year) + 1.75), "evening_share": evenings / len(alive)}
 
 
 def carts_open(past: Past) -> int:
