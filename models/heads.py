@@ -21,6 +21,7 @@ from models.examples import TrainingExample
 from models.learner import Factory, Learner, learner_of
 from models.schema import moved, names_of, schema_hash
 from models.scorecard import Scorecard
+from models.value_head import ValueHead
 
 CHURN: Final = "churn"
 PROPENSITY: Final = "propensity"
@@ -308,7 +309,7 @@ def _drift(spec: HeadSpec, state: Mapping[str, Any] | None) -> DriftWatch:
 
 def head_of(spec: HeadSpec) -> AnyHead:
     """A head that has learned nothing."""
-    return Head(spec)
+    return ValueHead(spec) if spec.name == VALUE else Head(spec)
 
 
 def head_from_state(spec: HeadSpec, state: Mapping[str, Any], *, whole_run: bool = False) -> AnyHead:
@@ -319,4 +320,6 @@ def head_from_state(spec: HeadSpec, state: Mapping[str, Any], *, whole_run: bool
     ValueError, KeyError, TypeError
         As :meth:`Head.from_state`.
     """
+    if spec.name == VALUE:
+        return ValueHead.from_state(spec, state)
     return Head.from_state(spec, state, whole_run=whole_run)

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from models.errors import SnapshotError
-from models.heads import CHURN, PROPENSITY, HeadSpec
+from models.heads import CHURN, PROPENSITY, VALUE, HeadSpec
 from models.linear_scorer import Explanation, LinearScorer
 from models.schema import moved
 from models.snapshots import DAY_MS, LAST_INSTANT, verify
+from models.value_scorer import ValueScorer
 
 HOUR_MS: Final = 3_600_000
 NO_VERSION: Final = "none"
@@ -33,15 +34,25 @@ class ServingCut:
         Scores the churn head.
     propensity
         Scores the propensity head; None where the cut has none.
+    spend
+        Scores the value head; None where the cut has none.
     """
 
-    __slots__ = ("churn", "cold_start", "day_ms", "explained", "probability", "propensity", "version")
+    __slots__ = ("churn", "cold_start", "day_ms", "explained", "probability", "propensity", "spend", "version")
 
-    def __init__(self, version: str, day_ms: int, churn: LinearScorer, propensity: LinearScorer | None = None) -> None:
+    def __init__(
+        self,
+        version: str,
+        day_ms: int,
+        churn: LinearScorer,
+        propensity: LinearScorer | None = None,
+        spend: ValueScorer | None = None,
+    ) -> None:
         self.version = version
         self.day_ms = day_ms
         self.churn = churn
         self.propensity = propensity
+        self.spend = spend
         self.cold_start = churn.cold_start
         self.probability = churn.probability
         """Probability of churn."""
@@ -57,8 +68,10 @@ class ServingCut:
             If a model inside is of an unknown kind, its parts do not fit each other, or its catalogue is foreign.
         """
         try:
-            scorers = {name: _scorer(head, (specs or {}).get(name)) for name, head in record["heads"].items()}
-            return cls(record["version"], record["day"], scorers[CHURN], scorers.get(PROPENSITY))
+            wanted, heads = specs or {}, record["heads"]
+            scorers = {name: _scorer(head, wanted.get(name)) for name, head in heads.items() if name != VALUE}
+            spend = _value_scorer(heads[VALUE], wanted.get(VALUE)) if VALUE in heads else None
+            return cls(record["version"], record["day"], scorers[CHURN], scorers.get(PROPENSITY), spend)
         except (KeyError, OverflowError, TypeError, ValueError) as error:
             raise SnapshotError(
                 f"Model cut {record['version']} does not hold together ({error}).",
@@ -74,6 +87,12 @@ def _scorer(head: Mapping[str, Any], spec: HeadSpec | None) -> LinearScorer:
     return LinearScorer.from_state(columns, model, cold_start=head["cold_start"])
 
 
+def _value_scorer(head: Mapping[str, Any], spec: HeadSpec | None) -> ValueScorer:
+    """The models of the value head."""
+    own = HeadSpec(VALUE, tuple(str(column) for column in head["columns"]), int(head["horizon_days"]))
+    return ValueScorer.from_state(own if spec is None else spec, head)
+
+
 class EmptyCut:
     """The model before anything was learned: always cold, knows no reasons, and serves any feature count."""
 
@@ -82,6 +101,7 @@ class EmptyCut:
     day_ms: Final = 0
     cold_start: Final = True
     propensity: Final = None
+    spend: Final = None
 
     def probability(self, features: Sequence[float]) -> float:
         """One half: nothing is known."""

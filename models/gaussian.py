@@ -1,0 +1,165 @@
+"""Linear regression with a Gaussian posterior over its weights, one exact rank-1 update per example."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from models.packing import pack, triangle_of, unpack
+
+Vector = npt.NDArray[np.float64]
+
+CLIP: Final = 6.0
+"""Standardised inputs are held within this many standard deviations."""
+INTERCEPT_VARIANCE: Final = 100.0
+"""Prior variance of the intercept, in variances of the noise: the level of the target is anything."""
+_TINY: Final = 1e-150
+
+
+class GaussianRegression:
+    """Bayesian linear regression online, inputs standardised by their running mean and variance.
+
+    Variances are in units of the noise's, which therefore need not be known. The arithmetic is elementwise or adds rows
+    in a fixed order, never through BLAS: the same examples in the same order give the same bits.
+
+    Parameters
+    ----------
+    features
+        Names, in the order of the vector.
+    prior_variance
+        Of each weight (per standard deviation of its feature) before the first example, in variances of the noise.
+    likelihood_weight
+        How much of an example counts (above 0, at most 1): below 1 where examples repeat each other.
+
+    Examples
+    --------
+    >>> line = GaussianRegression(["x"], prior_variance=10.0, likelihood_weight=1.0)
+    >>> for x in range(2_000):
+    ...     line.learn([float(x % 9)], 3.0 + 0.5 * (x % 9))
+    >>> abs(line.mean([6.0]) - 6.0) < 0.05
+    True
+
+    References
+    ----------
+    Bishop, "Pattern Recognition and Machine Learning" (2006), 3.3; Sherman and Morrison, Annals of Mathematical
+    Statistics 21 (1950).
+    """
+
+    def __init__(self, features: Sequence[str], prior_variance: float, likelihood_weight: float) -> None:
+        if len(set(features)) != len(features):
+            raise ValueError("feature names must be unique")
+        if not (math.isfinite(prior_variance) and prior_variance > 0.0):
+            raise ValueError(f"prior_variance must be a finite number above 0, not {prior_variance!r}")
+        if not 0.0 < likelihood_weight <= 1.0:
+            raise ValueError(f"likelihood_weight must be above 0 and at most 1, not {likelihood_weight!r}")
+        size = len(features)
+        self.features = tuple(features)
+        self.prior_variance = prior_variance
+        self.likelihood_weight = likelihood_weight
+        self.counts: Vector = np.zeros(size)
+        self.means: Vector = np.zeros(size)
+        self.squares: Vector = np.zeros(size)
+        """Sum of squared deviations from the mean, per feature."""
+        self.weights: Vector = np.zeros(size + 1)
+        """Posterior mean, the intercept last, per standard deviation."""
+        self._prior: Vector = np.append(np.full(size, float(prior_variance)), INTERCEPT_VARIANCE)
+        self.covariance: Vector = np.diag(self._prior)
+        """Of the weights, over the variance of the noise."""
+
+    def checked(self, vector: npt.ArrayLike) -> Vector:
+        """The vector as numbers to reckon with.
+
+        Raises
+        ------
+        ValueError
+            It has the wrong length, or a value that is not finite.
+        """
+        x = np.asarray(vector, dtype=np.float64)
+        if x.shape != self.means.shape:
+            raise ValueError(f"expected {len(self.means)} features, got shape {x.shape}")
+        if not np.isfinite(x).all():
+            bad = np.flatnonzero(~np.isfinite(x))[:5]
+            raise ValueError("not finite: " + ", ".join(f"{self.features[i]}={x[i]}" for i in bad))
+        return x
+
+    def mean(self, vector: npt.ArrayLike) -> float:
+        """The target that is expected of an input."""
+        return float(np.add.reduce(self.weights * self._standardised(self.checked(vector))))
+
+    def learn(self, vector: npt.ArrayLike, target: float) -> None:
+        """Learn one example: the moments first, then the weights on the input as it now stands."""
+        x = self.checked(vector)
+        self.counts += 1.0
+        centred = x - self.means
+        self.means += centred / self.counts
+        self.squares += centred * (x - self.means)
+        self.update(self._standardised(x), target)
+
+    def update(self, z: Vector, target: float) -> None:
+        """The exact posterior after one example whose input is standardised, the intercept's 1 last."""
+        spread: Vector = np.add.reduce(self.covariance * z[:, None], axis=0)
+        variance = max(float(np.add.reduce(spread * z)), 0.0)
+        gain = self.likelihood_weight / (1.0 + self.likelihood_weight * variance)
+        self.weights += spread * (gain * (target - float(np.add.reduce(self.weights * z))))
+        self.covariance -= spread[:, None] * (spread * gain)
+
+    def widen(self, factor: float) -> None:
+        """Doubt what was learned: variances grow by a factor (at least 1), though never beyond the prior's."""
+        if not (math.isfinite(factor) and factor >= 1.0):
+            raise ValueError(f"factor must be a finite number of at least 1, not {factor!r}")
+        variances = self.covariance.diagonal().copy()
+        wider = np.minimum(variances * factor, self._prior)
+        room = self._prior - variances
+        kept = np.zeros(len(room))
+        np.divide(self._prior - wider, room, out=kept, where=room > 0.0)
+        np.sqrt(kept, out=kept)
+        self.covariance *= kept[:, None] * kept
+        self.covariance.flat[:: len(kept) + 1] = np.maximum(wider, variances)
+
+    def deviations(self) -> Vector:
+        """The standard deviation of each feature; 0 where it never varied."""
+        return np.sqrt(self.squares / np.maximum(self.counts, 1.0))
+
+    def _standardised(self, x: Vector) -> Vector:
+        z = np.ones(len(self.weights))
+        scaled = (x - self.means) / np.maximum(self.deviations(), _TINY)
+        np.minimum(np.maximum(scaled, -CLIP), CLIP, out=z[:-1])
+        return z
+
+    def state(self) -> dict[str, Any]:
+        """Everything learned, JSON-ready."""
+        return {
+            "prior_variance": float(self.prior_variance),
+            "likelihood_weight": float(self.likelihood_weight),
+            "clip": CLIP,
+            "counts": self.counts.tolist(),
+            "means": self.means.tolist(),
+            "squares": self.squares.tolist(),
+            "weights": self.weights.tolist(),
+            "covariance": pack(triangle_of(self.covariance)),
+        }
+
+    @classmethod
+    def from_state(cls, features: Sequence[str], state: Mapping[str, Any]) -> Self:
+        """The regression that :meth:`state` was taken of, to the bit.
+
+        Raises
+        ------
+        ValueError, KeyError, TypeError
+            On a state that does not hold together.
+        """
+        if state["clip"] != CLIP:
+            raise ValueError(f"it is not clipped at {CLIP}")
+        model = cls(features, state["prior_variance"], state["likelihood_weight"])
+        size = len(features)
+        for name, length in (("counts", size), ("means", size), ("squares", size), ("weights", size + 1)):
+            values = np.array(state[name], dtype=np.float64)
+            if values.shape != (length,) or not np.isfinite(values).all():
+                raise ValueError(f"{name} must be {length} finite numbers")
+            setattr(model, name, values)
+        model.covariance = unpack(state["covariance"], size + 1)
+        return model
