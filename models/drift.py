@@ -100,9 +100,10 @@ class Alarm:
 class DriftWatch:
     """Watches a champion's errors and the features it sees.
 
-    Residuals (outcome − probability) are watched for any change, log loss for a rise: a fall is the model learning.
-    Both have two windows: one over *spaced* labels, no two of a user within one horizon, and one with a smaller share
-    of the budget over all, which repeat each other. Features are watched by family, block by block
+    Residuals (outcome − probability) are watched for any change, log loss for a rise above what the probabilities
+    themselves lead to expect (:func:`excess_loss`); a fall is the model learning. Both have two windows: one over
+    *spaced* labels, no two of a user within one horizon, and one with a smaller share of the budget over all, which
+    repeat each other. Features are watched by family, block by block
     (:mod:`models.feature_moments`). What alarmed starts over with a new window.
 
     Parameters
@@ -197,10 +198,8 @@ class DriftWatch:
         self.labels += 1
         alarms: list[Alarm] = []
         if self.labels > self._warm_up:
-            given = probability if outcome else 1.0 - probability
-            loss = MOST_LOSS if given <= _LEAST_GIVEN else -math.log(given)
             self._watch_errors(RESIDUAL, bool(outcome) - probability, label_ms, spaced, alarms)
-            self._watch_errors(LOG_LOSS, loss, label_ms, spaced, alarms)
+            self._watch_errors(LOG_LOSS, excess_loss(probability, outcome), label_ms, spaced, alarms)
         if told := self._moments.add(x):
             for family, moments in told.items():
                 self._watch_family(family, moments._asdict(), label_ms, alarms)
@@ -304,6 +303,20 @@ class DriftWatch:
             return left
         self._widened_at, self._widened = self.labels, wanted
         return wanted
+
+
+def excess_loss(probability: float, outcome: bool) -> float:
+    """Log loss of one label, less what it is on average where the probability is right; nats.
+
+    Log loss alone also moves with who happens to be scored: in a week of doubtful customers it is high, and no model is
+    wrong. This is 0 on average for every customer as long as the probabilities are right.
+
+    >>> round(excess_loss(0.9, False), 3), round(excess_loss(0.9, True), 3), excess_loss(0.5, True)
+    (1.978, -0.22, 0.0)
+    """
+    if_true = MOST_LOSS if probability <= _LEAST_GIVEN else -math.log(probability)
+    if_false = MOST_LOSS if 1.0 - probability <= _LEAST_GIVEN else -math.log(1.0 - probability)
+    return (if_true - if_false) * (bool(outcome) - probability)
 
 
 _LABEL_WINDOWS: Final = ((RESIDUAL, False), (RESIDUAL, True), (LOG_LOSS, False), (LOG_LOSS, True))

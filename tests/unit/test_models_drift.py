@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from models.churn import BayesianLogistic
-from models.drift import ERROR_FACTOR, FEATURE_FACTOR, REST, Alarm, DriftWatch
+from models.drift import ERROR_FACTOR, FEATURE_FACTOR, REST, Alarm, DriftWatch, excess_loss
 from models.feature_moments import BLOCK, REFERENCE_BLOCKS
 from tests.support.drifting_streams import SHIFT_AT, alarms_of, names, shifted_stream
 
@@ -69,10 +69,26 @@ def test_errors_that_grow_both_ways_are_alarmed_by_their_log_loss() -> None:
 
 
 def test_a_log_loss_that_falls_is_no_alarm() -> None:
+    """Those at 40% come to stay away in one case of ten only, those at 60% in nine: better than was said."""
     watch, random = DriftWatch(["x"]), np.random.default_rng(4)
     for label in range(8_000):
-        probability = 0.6 if label < 4_000 else 0.95
+        probability = 0.4 if label % 2 else 0.6
+        better = probability if label < 4_000 else (0.1 if label % 2 else 0.9)
+        assert not watch.observe([0.0], probability, bool(random.random() < better), label)
+
+
+def test_doubtful_customers_are_no_drift_while_the_probabilities_are_right() -> None:
+    """Log loss itself triples for 4,000 labels."""
+    watch, random = DriftWatch(["x"]), np.random.default_rng(4)
+    for label in range(12_000):
+        probability = 0.5 if 4_000 <= label < 8_000 else 0.05
         assert not watch.observe([0.0], probability, bool(random.random() < probability), label)
+
+
+@pytest.mark.parametrize("probability", [0.0, 0.01, 0.3, 0.97, 1.0])
+def test_the_excess_of_a_right_probability_is_zero_on_average(probability: float) -> None:
+    mean = probability * excess_loss(probability, True) + (1.0 - probability) * excess_loss(probability, False)
+    assert mean == pytest.approx(0.0, abs=1e-12)
 
 
 def test_a_feature_that_breaks_is_named_with_its_family() -> None:
