@@ -103,6 +103,9 @@ class Settings:
     horizon_days: int = _setting(
         30, "a customer without a purchase for this long after a score has churned", unit="d", at_least=1, at_most=365
     )
+    propensity_horizon_days: int = _setting(
+        7, "how far the propensity to buy looks ahead; below 7 users are scored daily", unit="d", at_least=1, at_most=90
+    )
     session_timeout_s: float = _setting(
         # Faust was tried with 30 s. A worker put out of the group wrongly costs one rebalance, as the fence makes it
         # harmless, while after a kill every silent user waits this long: so short, but three heartbeats long.

@@ -17,6 +17,7 @@ SEARCHES: Final = "searches"
 PURCHASES: Final = "purchases"
 SEGMENT_CHANGES: Final = "segment-changes"
 CHURN_RISK: Final = "churn-risk"
+PURCHASE_PROPENSITY: Final = "purchase-propensity"
 LATE_EVENTS: Final = "late-events"
 DEAD_LETTERS: Final = "dead-letters"
 HELD_OUTPUTS: Final = "held-outputs"
@@ -164,6 +165,7 @@ CATALOGUE: Final[dict[str, Topic]] = {
         _input(PURCHASES, "what users bought and gave back"),
         _output(SEGMENT_CHANGES, "a user moved to another stage, tier or risk band, with the evidence"),
         _output(CHURN_RISK, "how likely a customer is to churn, with reasons"),
+        _output(PURCHASE_PROPENSITY, "how likely a user, customer or visitor, is to buy within days"),
         _output(LATE_EVENTS, "accepted events that came after their user's profile was settled"),
         _output(
             DEAD_LETTERS,
@@ -274,6 +276,7 @@ CATALOGUE: Final[dict[str, Topic]] = {
 SHADOWED: Final = (
     SEGMENT_CHANGES,
     CHURN_RISK,
+    PURCHASE_PROPENSITY,
     LATE_EVENTS,
     DEAD_LETTERS,
     USER_PROFILES,

@@ -44,6 +44,9 @@ def backfill(
     horizon_days: Annotated[
         int | None, typer.Option(metavar="N", min=1, max=365, help="Days without a purchase that mean churned.")
     ] = None,
+    propensity_days: Annotated[
+        int | None, typer.Option(metavar="N", min=1, max=90, help="Days that the propensity to buy looks ahead.")
+    ] = None,
     policy: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Policy (TOML); see ebbtide policy.", show_default=False)
     ] = None,
@@ -72,6 +75,7 @@ def backfill(
     settings = settings_here()
     options = RunOptions(
         horizon_days=horizon_days or settings.horizon_days,
+        propensity_days=propensity_days or settings.propensity_horizon_days,
         policy=read_policy(policy or settings.policy),
         dedup_rows=dedup_rows,
         until=None if until is None else instant(until, "--until"),

@@ -59,6 +59,9 @@ def replay(
     horizon_days: Annotated[
         int | None, typer.Option(metavar="N", min=1, max=365, help="Days without a purchase that mean churned.")
     ] = None,
+    propensity_days: Annotated[
+        int | None, typer.Option(metavar="N", min=1, max=90, help="Days that the propensity to buy looks ahead.")
+    ] = None,
     policy: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Policy (TOML); see ebbtide policy.", show_default=False)
     ] = None,
@@ -84,6 +87,7 @@ def replay(
     settings = settings_here()
     options = RunOptions(
         horizon_days=horizon_days or settings.horizon_days,
+        propensity_days=propensity_days or settings.propensity_horizon_days,
         policy=read_policy(policy or settings.policy),
         until=until_ms,
         grace_ms=round(settings.grace_minutes * MINUTE_MS),

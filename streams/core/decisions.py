@@ -18,6 +18,7 @@ from streams.core.instants import format_instant
 from streams.core.policy import TIERS, Compiled
 from streams.core.ports import ChurnScorer, Facts, Output
 from streams.core.profile import AFTER_EVENTS, Profile
+from streams.core.propensity import Propensity
 from streams.core.risk import Risk
 from streams.core.state import STAGE_NAMES
 from streams.core.stored_profile import Delivery
@@ -42,18 +43,19 @@ class Decider:
 
     Parameters
     ----------
-    policy, horizon_days
+    policy, horizon_days, propensity_days
         As the engine has them.
     mode
         ``live`` under the wall clock, ``replay`` where the log decides alone.
     """
 
-    __slots__ = ("_composer", "_policy", "risk")
+    __slots__ = ("_composer", "_policy", "propensity", "risk")
 
-    def __init__(self, policy: Compiled, horizon_days: int, mode: str) -> None:
+    def __init__(self, policy: Compiled, horizon_days: int, propensity_days: int, mode: str) -> None:
         self._policy = policy
         self._composer = Composer(policy, horizon_days, mode)
         self.risk = Risk(self._composer)
+        self.propensity = Propensity(self._composer, propensity_days)
 
     def begin(self, profile: Profile, cause: Cause, at: int) -> None:
         """A new version of the portrait, whatever else is told of it."""
@@ -109,16 +111,17 @@ class Decider:
             facts.tally(profile.user_id, CHURN, ERASED, len(delivery.served) - len(served))
             if delivery.band >= 0:
                 delivery.bands.append((moment.at, AFTER_EVENTS, "", -1))
-            profile.delivery = delivery.ended(served)
+            profile.delivery = delivery.ended(served, self.propensity.ended(profile, facts))
             self.begin(profile, cause, moment.at)
             return
         # What leaves a window may change the portrait though nobody is told anything: a version of its own.
         self.begin(profile, cause, moment.at)
-        if not moment.scheduled and view.stage == delivery.stage and view.tier == delivery.tier:
-            return
-        self.segments(profile, cause, moment.at, moment.rule, outputs, facts)
+        if moment.scheduled or view.stage != delivery.stage or view.tier != delivery.tier:
+            self.segments(profile, cause, moment.at, moment.rule, outputs, facts)
         if moment.scheduled:
             self.risk.score(profile, cause, moment.at, moment.features, model, outputs, facts, scheduled=True)
+        if moment.propensity:
+            self.propensity.scheduled(profile, moment.at, moment.kept, model, outputs, facts)
 
     def late(self, profile: Profile, event: Event, watermark: int, event_body: dict[str, Any]) -> Output:
         """The copy of an event that came after its instant was settled."""

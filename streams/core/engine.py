@@ -26,14 +26,17 @@ from streams.core.ports import ChurnScorer, Facts, Output, Rejection, Seen, Step
 from streams.core.profile import MAX_OPEN, MOST_OPEN_BYTES, Profile
 from streams.core.profile_cache import ProfileCache, ProfileStore
 from streams.core.risk import CHURN_RISK
+from streams.core.schedule import PROPENSITY_DAYS
 from streams.core.state import NO_TIME, STAGE_NAMES, Observation, decode_state, encode_state
 from streams.core.stored_profile import Delivery, read_header
-from streams.core.tally import CHURN, CHURNED, ERASED, RETURNED
+from streams.core.tally import BOUGHT, CHURN, CHURNED, ERASED, PROPENSITY, RETURNED, STATES, STAYED_AWAY
 from streams.core.telling import Teller, unserve
 
 GRACE_MS: Final = 10 * MINUTE_MS
 MANY_OPEN: Final = 16
 TOO_LATE_MS: Final = 365 * DAY_MS
+_OUTCOMES: Final = {CHURN: (RETURNED, CHURNED), PROPENSITY: (BOUGHT, STAYED_AWAY)}
+"""What a score comes to where its user bought within the horizon, and where not."""
 
 
 class PartitionEngine:
@@ -47,6 +50,8 @@ class PartitionEngine:
         Read when a user is not in the cache.
     horizon_days
         H of the churn label, in days.
+    propensity_days
+        How far a propensity looks ahead, in days.
     mode
         ``live`` (wall clock) or ``replay`` (the log decides alone); goes into every message.
     partition
@@ -66,6 +71,7 @@ class PartitionEngine:
         store: ProfileStore | Mapping[str, bytes],
         *,
         horizon_days: int,
+        propensity_days: int = PROPENSITY_DAYS,
         mode: str,
         partition: int = 0,
         grace_ms: int = GRACE_MS,
@@ -84,8 +90,8 @@ class PartitionEngine:
         """Epoch of each input topic; an applied offset of another epoch says nothing."""
         self.stages: Counter[str] = Counter()
         """Users per stage."""
-        self._fold = Fold(self.policy, horizon_days * DAY_MS)
-        self._decider = Decider(self.policy, horizon_days, mode)
+        self._fold = Fold(self.policy, horizon_days * DAY_MS, propensity_days)
+        self._decider = Decider(self.policy, horizon_days, propensity_days, mode)
         self._teller = Teller(self.policy, self._fold, self._decider)
         self._silence = DeadlineQueue()
         self._maturity = DeadlineQueue()
@@ -163,7 +169,11 @@ class PartitionEngine:
     def portrait(self, user_id: str) -> Output | None:
         """The ``user-profiles`` message of a user as of its last change; None for one who is forgotten."""
         profile = self._profiles.find(user_id)
-        return None if profile is None or profile.view.since < 0 else portrait(profile, self.mode)
+        return (
+            None
+            if profile is None or profile.view.since < 0
+            else portrait(profile, self.mode, self._fold.propensity_days)
+        )
 
     def untell(self, discarded: Iterable[tuple[str, str, str | None]]) -> Step:
         """Take back what the world was never told, as messages were discarded before they went out.
@@ -284,16 +294,19 @@ class PartitionEngine:
         if len(profile.open) > MANY_OPEN:
             # A long invoice is not carried along until the next visit: it settles as soon as W lets it.
             self._maturity.file(user_id, profile.open[-1].ts)
-        elif profile.view.pending or profile.view.since < 0:
+        elif profile.view.pending or profile.view.expected or profile.view.since < 0:
             self._maturity.file(user_id, profile.maturity_at)
 
     def _follow(self, profile: Profile, event: Event, model: ChurnScorer, step: Step) -> None:
         view, ts = profile.view, event.ts
         if view.next_at < ts:
             self._fold.advance(view, ts - 1, profile.user_hash, self._teller.moments(profile, model, step))
-        rule, opened = self._fold.apply(view, event, profile.user_hash)
+        rule, opened, moved = self._fold.apply(view, event, profile.user_hash)
         profile.insert(event)
-        self._teller.tell(profile, by_event(event), ts, rule, opened, model, step)
+        cause = by_event(event)
+        self._teller.tell(profile, cause, ts, rule, opened, model, step)
+        if moved:
+            self._decider.propensity.event(profile, cause, ts, model, step.outputs, step.facts)
 
     def _refold(self, profile: Profile, event: Event, model: ChurnScorer, step: Step) -> None:
         profile.insert(event)
@@ -360,19 +373,21 @@ class PartitionEngine:
                 self._maturity.file(user_id, max(profile.maturity_at, watermark))
 
     def _settle(self, profile: Profile, step: Step) -> None:
-        for observation in profile.settle(self._fold, self.watermark - 1):
-            self._label(profile, observation, step)
+        for head, observation in profile.settle(self._fold, self.watermark - 1):
+            self._label(profile, head, observation, step)
 
-    def _label(self, profile: Profile, observation: Observation, step: Step) -> None:
-        served = profile.delivery.served.pop(observation.as_of, None)
+    def _label(self, profile: Profile, head: str, observation: Observation, step: Step) -> None:
+        served = profile.delivery.served_of(head).pop(observation.as_of, None)
         if served is None:
             return
-        step.facts.tally(profile.user_id, CHURN, RETURNED if observation.returned else CHURNED)
-        step.examples.append(labelled(profile, observation, served))
+        bought, stayed_away = _OUTCOMES[head]
+        step.facts.tally(profile.user_id, head, bought if observation.returned else stayed_away)
+        step.examples.append(labelled(profile, head, observation, served))
 
     def _erase(self, profile: Profile, step: Step) -> None:
         user_id = profile.user_id
-        step.facts.tally(user_id, CHURN, ERASED, len(profile.delivery.served))
+        for head in STATES:
+            step.facts.tally(user_id, head, ERASED, len(profile.delivery.served_of(head)))
         self.stages[STAGE_NAMES[profile.view.stage]] -= 1
         self._profiles.forget(user_id)
         self._silence.drop(user_id)

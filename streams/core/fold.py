@@ -15,9 +15,18 @@ from streams.core.features import packed
 from streams.core.hashing import stable_hash
 from streams.core.lifecycle import evaluate, next_change, revalue
 from streams.core.policy import Compiled
+from streams.core.propensity_features import packed as pack_propensity
+from streams.core.propensity_features import propensity_vector
 from streams.core.purchases import fold_purchase
 from streams.core.remembering import identity, interest, remember_id
-from streams.core.schedule import next_slot, sampled
+from streams.core.schedule import (
+    PROPENSITY_DAYS,
+    daily,
+    next_propensity,
+    next_slot,
+    propensity_sampled,
+    sampled,
+)
 from streams.core.state import CARTS, CLICKED, CLICKS, FAR, SEARCHED, SEARCHES, Observation, Stage, State
 from streams.core.windows import add, roll
 
@@ -29,21 +38,33 @@ _INTEREST: Final = {_CART: 3_000, _FAVOURITE: 2_000, _SEARCH_CLICK: 2_000}
 
 
 class Moment:
-    """What a deadline did: the instant, the rule of the stage, the scheduled score if it was one, the end if it was.
+    """What a deadline did: the instant, the rule of the stage, the scheduled scores if it was time, the end if it was.
 
     ``state`` is as of ``at`` only while the moment is being told; ``features`` are there if they were needed anyway.
+    ``propensity`` says that its score was due, and ``kept`` holds its features where that waits for its label.
     """
 
-    __slots__ = ("at", "ended", "features", "rule", "scheduled", "state")
+    __slots__ = ("at", "ended", "features", "kept", "propensity", "rule", "scheduled", "state")
 
     def __init__(
-        self, state: State, at: int, rule: str, scheduled: bool, features: list[float] | None, *, ended: bool = False
+        self,
+        state: State,
+        at: int,
+        rule: str,
+        scheduled: bool,
+        features: list[float] | None,
+        *,
+        propensity: bool = False,
+        kept: bytes | None = None,
+        ended: bool = False,
     ) -> None:
         self.state = state
         self.at = at
         self.rule = rule
         self.scheduled = scheduled
         self.features = features
+        self.propensity = propensity
+        self.kept = kept
         self.ended = ended
 
 
@@ -55,24 +76,29 @@ class Fold:
     policy
         The compiled policy.
     horizon_ms
-        H: how long after a score its label is decided.
+        H: how long after a score of churn its label is decided.
+    propensity_days
+        How long after a score of propensity its label is decided.
     """
 
-    __slots__ = ("horizon_ms", "policy")
+    __slots__ = ("_daily", "horizon_ms", "policy", "propensity_days")
 
-    def __init__(self, policy: Compiled, horizon_ms: int) -> None:
+    def __init__(self, policy: Compiled, horizon_ms: int, propensity_days: int = PROPENSITY_DAYS) -> None:
         self.policy = policy
         self.horizon_ms = horizon_ms
+        self.propensity_days = propensity_days
+        self._daily = daily(propensity_days)
 
     # -- events ------------------------------------------------------------------------------------------------------
 
-    def apply(self, state: State, event: Event, user_hash: int) -> tuple[str, bool]:
+    def apply(self, state: State, event: Event, user_hash: int) -> tuple[str, bool, bool]:
         """Fold an event; all deadlines before it have fired.
 
         Returns
         -------
         tuple
-            The rule of the stage as of the event, and whether it opened an order.
+            The rule of the stage as of the event, whether it opened an order, and whether it may move the propensity:
+            an order, the first sign of life of a day, the first thing put into an empty cart.
         """
         ts = event.ts
         state.through = max(state.through, ts)
@@ -85,6 +111,7 @@ class Fold:
             state.active_at = ts
         opened = False
         recheck = state.since < 0
+        days, carts = state.active_days, state.carts_open
         if event.kind == Kind.PURCHASE:
             bought, opened = fold_purchase(state, event, self.policy, user_hash)
             if bought:
@@ -95,7 +122,7 @@ class Fold:
             if not recheck:
                 revalue(state, ts, self.policy)
         else:
-            before = (state.engaged, state.active_days)
+            engaged = state.engaged
             self._activity(state, event, ts)
             if event.kind == Kind.CLICK:
                 self._click(state, event, ts)
@@ -105,15 +132,17 @@ class Fold:
                 if event.category:
                     interest(state, event.category, 1_000, ts)
             recheck = recheck or (
-                not state.orders and (before != (state.engaged, state.active_days) or state.stage == Stage.DORMANT)
+                not state.orders
+                and (engaged != state.engaged or days != state.active_days or state.stage == Stage.DORMANT)
             )
+        fresh = days != state.active_days
         rule = ""
         if recheck:
             rule = evaluate(state, ts, self.policy, ordered=opened)
         # A deadline of this very instant stays: it fires after the events of its instant.
-        if recheck or state.next_at > state.score_at >= ts:
+        if recheck or state.next_at > state.score_at >= ts or (fresh and self._daily):
             self.plan(state, ts - 1, user_hash)
-        return rule, opened
+        return rule, opened, fresh or opened or (not carts and state.carts_open > 0)
 
     def apply_late(self, state: State, event: Event, user_hash: int, settled_through: int) -> None:
         """Add an event that came after its instant was settled: totals and tiles, no label that was decided.
@@ -221,8 +250,14 @@ class Fold:
                 features = vector(state, at, self.policy)
             kept = None if features is None else packed(features)
             state.pending.append(Observation(at, at + self.horizon_ms, False, state.stage, state.tier, kept))
+        propensity = at % HOUR_MS == 0 and at == next_propensity(state, at - 1, user_hash, daily=self._daily)
+        packed_propensity: bytes | None = None
+        if propensity and propensity_sampled(user_hash, at, daily=self._daily):
+            packed_propensity = pack_propensity(propensity_vector(state, at, self.policy, self.propensity_days))
+            due = at + self.propensity_days * DAY_MS
+            state.expected.append(Observation(at, due, False, state.stage, state.tier, packed_propensity))
         self.plan(state, at, user_hash)
-        return Moment(state, at, rule, scheduled, features)
+        return Moment(state, at, rule, scheduled, features, propensity=propensity, kept=packed_propensity)
 
     def plan(self, state: State, after: int, user_hash: int) -> None:
         """Say at which instant after ``after`` silence next changes something."""
@@ -230,6 +265,8 @@ class Fold:
             state.score_at = next_slot(after, user_hash)
         # Silent for too long: no score until a purchase moves score_until on.
         scored = state.score_at if state.score_at <= state.score_until else FAR
+        if not state.orders or self._daily:
+            scored = min(scored, next_propensity(state, after, user_hash, daily=self._daily))
         change = next_change(state, after, self.policy)
         forgotten = max(state.heard_at + self.policy.forget_ms, after + 1)
         state.next_at = min(change, scored, forgotten)

@@ -6,30 +6,36 @@ from streams.core.evidence import tier_name
 from streams.core.hashing import output_id
 from streams.core.ports import Example
 from streams.core.profile import Profile
-from streams.core.schedule import spaced
+from streams.core.schedule import propensity_spaced, spaced
 from streams.core.state import STAGE_NAMES, Observation
 from streams.core.stored_profile import Served
+from streams.core.tally import CHURN
 
 
-def labelled(profile: Profile, observation: Observation, served: Served) -> Example:
+def labelled(profile: Profile, head: str, observation: Observation, served: Served) -> Example:
     """The training example of an observation whose label is decided.
 
-    Churned means: no accepted line with a positive quantity in (as_of, as_of + H]. The example says what was served,
-    so the scorecard judges the score as consumers saw it; its features are those of the settled state as of the score.
+    Bought means: an accepted line with a positive quantity in (as_of, as_of + H]; churned is the opposite. The example
+    says what was served, so the scorecard judges the score as consumers saw it; its features are those of the settled
+    state as of the score.
     """
+    churn = head == CHURN
+    kind = ("example",) if churn else ("example", head)
+    apart = spaced if churn else propensity_spaced
     return Example(
-        id=output_id(profile.user_id, "example", str(observation.as_of)),
+        id=output_id(profile.user_id, *kind, str(observation.as_of)),
         user_id=profile.user_id,
         user_hash=profile.user_hash,
         as_of_ms=observation.as_of,
         label_ms=observation.due,
-        outcome=not observation.returned,
+        outcome=observation.returned != churn,
         probability=served.probability,
         model_version=served.version,
         cold_start=served.cold_start,
         stage=STAGE_NAMES[observation.stage],
         tier=tier_name(observation.tier),
         features=observation.features,
+        head=head,
         spend=observation.spend if observation.spend >= 0 else None,
-        spaced=spaced(profile.user_hash, observation.as_of, observation.due - observation.as_of),
+        spaced=apart(profile.user_hash, observation.as_of, observation.due - observation.as_of),
     )

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from streams.core.events import ACTIONS, INPUT_TOPICS, MICRO, Event, Kind
+from streams.core.events import ACTIONS, DAY_MS, INPUT_TOPICS, MICRO, Event, Kind
 from streams.core.instants import format_instant
 from streams.core.ports import Example
 from streams.core.tally import Tally
@@ -110,6 +110,21 @@ class ChurnRisk(Body):
     rank_score: float | msgspec.UnsetType = msgspec.UNSET
 
 
+class PurchasePropensity(Body):
+    """Topic ``purchase-propensity``: how likely somebody, customer or visitor, is to buy within ``horizon_days``.
+
+    Told on schedule while somebody is about, and at once where an event moves it by 0.05; ``probability`` is null while
+    ``cold_start``.
+    """
+
+    probability: float | None
+    horizon_days: int
+    scheduled: bool
+    cold_start: bool
+    stale_model: bool
+    model: ModelRef
+
+
 class Totals(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Since ever; ``amount`` is net of ``refunded``."""
 
@@ -154,6 +169,15 @@ class Risk(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     model_version: str
 
 
+class PropensityTold(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The last propensity to buy that was told, while it still says something."""
+
+    probability: float
+    horizon_days: int
+    as_of: str
+    model_version: str
+
+
 class Interest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A category and its share of the user's present interest."""
 
@@ -173,6 +197,7 @@ class UserProfile(Body):
     lifecycle: Lifecycle
     value: Value
     risk: Risk | None
+    propensity: PropensityTold | None
     interests: list[Interest]
 
 
@@ -226,6 +251,7 @@ class TrainingExample(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 BODIES: Final[dict[str, type[msgspec.Struct]]] = {
     "segment-changes": SegmentChange,
     "churn-risk": ChurnRisk,
+    "purchase-propensity": PurchasePropensity,
     "user-profiles": UserProfile,
     "late-events": LateEvent,
     "training-examples": TrainingExample,
@@ -237,8 +263,8 @@ def schema_of(topic: str) -> dict[str, Any]:
     return msgspec.json.schema(BODIES[topic])
 
 
-def example_body(example: Example, partition: int, schema: str, horizon_days: int) -> dict[str, Any]:
-    """The ``training-examples`` body of a labelled score."""
+def example_body(example: Example, partition: int, schema: str) -> dict[str, Any]:
+    """The ``training-examples`` body of a labelled score; ``schema`` is that of its head."""
     return {
         "type": "example",
         "format": 2,
@@ -259,7 +285,7 @@ def example_body(example: Example, partition: int, schema: str, horizon_days: in
         "features": None if example.features is None else b64encode(example.features).decode("ascii"),
         "spaced": example.spaced,
         "schema": schema,
-        "horizon_days": horizon_days,
+        "horizon_days": (example.label_ms - example.as_of_ms) // DAY_MS,
     }
 
 

@@ -13,6 +13,7 @@ from streams.core.hashing import output_id
 from streams.core.instants import format_instant
 from streams.core.ports import Output
 from streams.core.profile import Profile
+from streams.core.propensity import propensity_of
 from streams.core.state import NO_TIME, PHASES, STAGE_NAMES
 from streams.core.windows import Sums, last_hours, window
 
@@ -29,7 +30,7 @@ def _window(sums: Sums) -> dict[str, Any]:
     return {"clicks": sums.clicks, "searches": sums.searches, "orders": sums.orders, "amount": sums.amount / MICRO}
 
 
-def portrait(profile: Profile, mode: str) -> Output:
+def portrait(profile: Profile, mode: str, propensity_days: int) -> Output:
     """The message for a user. Amounts are net of refunds, in the shop's currency."""
     view, delivery = profile.view, profile.delivery
     as_of = delivery.as_of
@@ -70,6 +71,14 @@ def portrait(profile: Profile, mode: str) -> Output:
             "band": band_name(delivery.band),
             "as_of": format_instant(delivery.scored_at),
             "model_version": delivery.version,
+        },
+        "propensity": None
+        if (propensity := propensity_of(profile, as_of)) is None
+        else {
+            "probability": propensity,
+            "horizon_days": propensity_days,
+            "as_of": format_instant(delivery.propensity_at),
+            "model_version": delivery.propensity_version,
         },
         "interests": [{"category": name, "weight": round(weight / total, 4)} for name, weight in strongest if total],
     }

@@ -14,6 +14,17 @@ Explanation = tuple[float, float, Sequence[float], Sequence[float], Sequence[flo
 group of features adds to it; what each feature adds; and each feature's training mean."""
 
 
+class HeadScorer(Protocol):
+    """The frozen model of one head."""
+
+    @property
+    def cold_start(self) -> bool:
+        """True until enough labels with both classes were learned: no probability is served."""
+
+    def probability(self, features: Sequence[float]) -> float:
+        """The answer to the head's question, for one feature vector in the order of its catalogue."""
+
+
 class Cut(Protocol):
     """A frozen model: everything learned up to the end of one event-time day."""
 
@@ -28,6 +39,10 @@ class Cut(Protocol):
     @property
     def cold_start(self) -> bool:
         """True until 1,000 labels with both classes were learned: no probability is served."""
+
+    @property
+    def propensity(self) -> HeadScorer | None:
+        """Scores the propensity to buy; None where the cut knows nothing of it."""
 
     def probability(self, features: Sequence[float]) -> float:
         """Probability of churn, for one feature vector in catalogue order."""

@@ -21,6 +21,7 @@ from streams.core.instants import LAST_INSTANT
 from streams.core.remembering import identity
 from streams.core.state import FAR, MAX_IDS, NO_TIME, Observation, State, decode_state, encode_state
 from streams.core.stored_profile import Delivery, Stored, damaged, pack_profile, unpack_profile
+from streams.core.tally import CHURN, PROPENSITY
 
 MAX_OPEN: Final = 128
 MARK_EVERY: Final = 32
@@ -31,6 +32,8 @@ MOST_OPEN_BYTES: Final = 400_000
 """Open purchases take no more than this in the stored value, which has to fit what a broker takes (1 MiB)."""
 AFTER_EVENTS: Final = len(Kind)
 """The place of a deadline among the kinds of its instant: behind all events."""
+Ripe = tuple[str, Observation]
+"""A head, and a score of it whose label is decided."""
 EMPTY_STATE: Final = encode_state(State())
 _encode: Final = msgspec.msgpack.Encoder().encode
 
@@ -98,8 +101,8 @@ class Profile:
     def maturity_at(self) -> int:
         """The instant that W has to pass for something to be released: a label, or the end of the profile."""
         view = self.view
-        if view.pending:
-            return view.pending[0].due
+        if view.pending or view.expected:
+            return min(waiting[0].due for waiting in (view.pending, view.expected) if waiting)
         return FAR if view.since >= 0 else view.fired
 
     # -- folding -----------------------------------------------------------------------------------------------------
@@ -129,7 +132,7 @@ class Profile:
             if state.next_at < event.ts:
                 quiet = False
                 fold.advance(state, event.ts - 1, user_hash, told)
-            _, opened = fold.apply(state, event, user_hash)
+            _, opened, _ = fold.apply(state, event, user_hash)
             if opened:
                 quiet = False
                 if ordered is not None:
@@ -148,8 +151,8 @@ class Profile:
             self._marks.clear()
         return self._marks[-1] if self._marks else (0, self.settled)
 
-    def settle(self, fold: Fold, through: int) -> list[Observation]:
-        """Settle every event and deadline at or before an instant, and take out the labels it decides.
+    def settle(self, fold: Fold, through: int) -> list[Ripe]:
+        """Settle every event and deadline at or before an instant, and take out the labels it decides, with their head.
 
         The view must have fired its own deadlines up to there.
         """
@@ -260,18 +263,22 @@ def _bytes_of(events: Iterable[Event]) -> int:
     return sum(len(_encode(event)) for event in events if event.lines)
 
 
-def _take_ripe(state: State, through: int) -> list[Observation]:
-    pending = state.pending
-    if not pending or pending[0].due > through:
-        return []
-    ripe = [observation for observation in pending if observation.due <= through]
-    state.pending = pending[len(ripe) :]
+def _take_ripe(state: State, through: int) -> list[Ripe]:
+    expected, pending = state.expected, state.pending
+    ripe_expected: list[Observation] = []
+    if expected and expected[0].due <= through:
+        ripe_expected = [observation for observation in expected if observation.due <= through]
+        state.expected = expected[len(ripe_expected) :]
+    ripe: list[Observation] = []
+    if pending and pending[0].due <= through:
+        ripe = [observation for observation in pending if observation.due <= through]
+        state.pending = pending[len(ripe) :]
     for observation in reversed(ripe):
         # A label of somebody forgotten since then says nothing about who came after.
         if not observation.returned and 0 <= state.first_seen <= observation.as_of:
             state.last_churned = (observation.as_of, observation.due)
             break
-    return ripe
+    return [*((CHURN, one) for one in ripe), *((PROPENSITY, one) for one in ripe_expected)]
 
 
 def decode_profile(user_id: str, value: bytes, fold: Fold) -> Profile:

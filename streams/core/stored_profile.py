@@ -16,6 +16,7 @@ from streams.core import migrations
 from streams.core.errors import StateError
 from streams.core.events import Event
 from streams.core.state import NO_TIME, STAGE_NAMES
+from streams.core.tally import CHURN
 
 SCHEMA: Final = 2
 MAGIC: Final = 0xEB
@@ -103,6 +104,10 @@ class Delivery(msgspec.Struct, array_like=True, gc=False):
     spend_version: str = ""
     explained: Explained | None = None
     """The probability of churn that was told last; None before the first."""
+
+    def served_of(self, head: str) -> dict[int, Served]:
+        """Scores of a head that wait for their label, by instant, as they were served."""
+        return self.served if head == CHURN else self.propensity_served
 
     def ended(self, served: dict[int, Served], propensity_served: dict[int, Served] | None = None) -> Delivery:
         """What is left when the user is forgotten: scores whose label is still to be told, and the way back."""

@@ -11,7 +11,7 @@ from streams.core.policy import Compiled
 from streams.core.ports import ChurnScorer, Facts, Step
 from streams.core.profile import Profile
 from streams.core.rescoring import Rescoring
-from streams.core.tally import CHURN, ERASED
+from streams.core.tally import CHURN, ERASED, PROPENSITY
 
 
 class Teller:
@@ -69,8 +69,9 @@ class Teller:
         at = max(view.through, delivery.as_of)
         self.tell(profile, cause, at, "the order of events was corrected", False, model, step)
         self._score_missing(profile, rescoring, model, step)
+        self._decider.propensity.corrected(profile, cause, at, model, step.outputs, facts)
         if view.since < 0:
-            delivery = profile.delivery = delivery.ended(delivery.served)
+            delivery = profile.delivery = delivery.ended(delivery.served, delivery.propensity_served)
             delivery.band = rescoring.band
         corrected = delivery.band != rescoring.band
         decider, outputs, last = self._decider, step.outputs, rescoring.last
@@ -106,8 +107,9 @@ class Teller:
 
 def unserve(profile: Profile, facts: Facts) -> None:
     """Let go of served scores whose observation is gone from the view."""
-    served = profile.delivery.served
-    waiting = {observation.as_of for observation in profile.view.pending}
-    for as_of in [as_of for as_of in served if as_of not in waiting]:
-        del served[as_of]
-        facts.tally(profile.user_id, CHURN, ERASED)
+    for head, observations in ((CHURN, profile.view.pending), (PROPENSITY, profile.view.expected)):
+        served = profile.delivery.served_of(head)
+        waiting = {observation.as_of for observation in observations}
+        for as_of in [as_of for as_of in served if as_of not in waiting]:
+            del served[as_of]
+            facts.tally(profile.user_id, head, ERASED)

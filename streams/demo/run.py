@@ -234,6 +234,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "GROUP_ID": settings.group_id,
         "STATE_DIR": settings.state_dir,
         "HORIZON_DAYS": settings.horizon_days,
+        "PROPENSITY_HORIZON_DAYS": settings.propensity_horizon_days,
         "EMBEDDED_TRAINER": str(settings.embedded_trainer).lower(),
         "DEAD_LETTER_LIMIT_SHARE": settings.dead_letter_limit_share,
         "HTTP_PORT": settings.http_port,

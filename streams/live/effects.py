@@ -22,7 +22,7 @@ from streams.live.inputs import Letter
 from streams.live.observer import Observer
 from streams.live.outbox import Message, Producer
 from streams.live.store import CopyPosition, Store
-from streams.model_records import CATALOGUE_SCHEMA
+from streams.model_records import SCHEMAS
 from streams.settings import Settings
 from streams.topics import topic_name
 
@@ -172,5 +172,5 @@ class EffectsInOrder:
         return Message(output.user_id.encode(), encode(output.body), headers)
 
     def _example(self, example: Example) -> Message:
-        body = example_body(example, self._partition, CATALOGUE_SCHEMA, self._settings.horizon_days)
+        body = example_body(example, self._partition, SCHEMAS[example.head])
         return Message(example.user_id.encode(), encode(body))

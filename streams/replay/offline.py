@@ -24,9 +24,10 @@ from streams.core.instants import format_instant
 from streams.core.messages import example_body, mark_body
 from streams.core.policy import Policy
 from streams.core.ports import Output, Rejection, Step
+from streams.core.schedule import PROPENSITY_DAYS
 from streams.core.state import NO_TIME
 from streams.core.tally import Counts, Tally, add
-from streams.model_records import CATALOGUE_SCHEMA, TOPIC_OF, new_cuts, new_trainer
+from streams.model_records import SCHEMAS, TOPIC_OF, new_cuts, new_trainer
 from streams.replay import result_folder as names
 from streams.replay.content_hash import ContentHash
 from streams.replay.score_times import scores_at
@@ -48,6 +49,7 @@ class RunOptions:
     look_back_days: int = 540
     grace_ms: int = GRACE_MS
     hold_least_users: int = 50
+    propensity_days: int = PROPENSITY_DAYS
 
 
 @dataclass(slots=True)
@@ -125,12 +127,13 @@ class OfflineRun:
             options.policy,
             {},
             horizon_days=options.horizon_days,
+            propensity_days=options.propensity_days,
             mode="replay",
             grace_ms=options.grace_ms,
             redelivered=False,
         )
-        self._trainer = new_trainer(1, options.horizon_days)
-        self._cuts = new_cuts(options.horizon_days)
+        self._trainer = new_trainer(1, options.horizon_days, options.propensity_days)
+        self._cuts = new_cuts(options.horizon_days, options.propensity_days)
         self._cleaning: CleaningPolicy = cleaning_policy(options.policy)
         self._asked = sorted(set(options.score_at))
         self._highest = HighestShare(options.hold_least_users)
@@ -255,7 +258,7 @@ class OfflineRun:
         for output in step.outputs:
             self._emit(output)
         for example in step.examples:
-            body = example_body(example, 0, CATALOGUE_SCHEMA, self._options.horizon_days)
+            body = example_body(example, 0, SCHEMAS[example.head])
             self._sink.example(body, example.user_id)
             counts.outputs["training-examples"] += 1
             self._published(self._trainer.example(body, self._exchanged))
@@ -323,7 +326,7 @@ class OfflineRun:
                 pending += engine.pending(user_id)
         final = self._model
         self._sink.document(names.MODEL, final or {"type": "none"})
-        self._sink.document(names.SCORECARD, run_document(self._trainer.scorecards, self._trainer.account))
+        self._sink.document(names.SCORECARD, run_document(self._trainer.scorecards, final, self._trainer.account))
         for card in scorecard_records(final, self._trainer.account) if final else ():
             self._sink.model_record(MODEL_SCORECARD, card)
         until = self._options.until

@@ -13,7 +13,13 @@ from streams.replay.result_folder import FILES, require_result
 if TYPE_CHECKING:
     from streams.settings import Settings
 
-COMPARED: Final = (topics.SEGMENT_CHANGES, topics.CHURN_RISK, topics.LATE_EVENTS, topics.USER_PROFILES)
+COMPARED: Final = (
+    topics.SEGMENT_CHANGES,
+    topics.CHURN_RISK,
+    topics.PURCHASE_PROPENSITY,
+    topics.LATE_EVENTS,
+    topics.USER_PROFILES,
+)
 LIVE: Final = "topics"
 """How the outputs of the workers are named; ``topics:NAME`` those of a replay."""
 

@@ -15,6 +15,7 @@ from streams.replay.sources import Row
 
 SEGMENT_CHANGES: Final = "segment-changes.jsonl"
 CHURN_RISK: Final = "churn-risk.jsonl"
+PURCHASE_PROPENSITY: Final = "purchase-propensity.jsonl"
 PROFILES: Final = "profiles.jsonl"
 LATE_EVENTS: Final = "late-events.jsonl"
 DEAD_LETTERS: Final = "dead-letters.jsonl"
@@ -26,6 +27,7 @@ SUMMARY: Final = "summary.json"
 FILES: Final = {
     topics.SEGMENT_CHANGES: SEGMENT_CHANGES,
     topics.CHURN_RISK: CHURN_RISK,
+    topics.PURCHASE_PROPENSITY: PURCHASE_PROPENSITY,
     topics.USER_PROFILES: PROFILES,
     topics.LATE_EVENTS: LATE_EVENTS,
     topics.DEAD_LETTERS: DEAD_LETTERS,

@@ -54,7 +54,7 @@ def test_any_arrival_within_the_grace_gives_the_same_labels(both: Both, after: i
     in_order, arrived = both
     one, other = ran(in_order, after), ran(arrived, after)
     assert other.labels() == one.labels()
-    assert len(other.examples) == len(other.labels())
+    assert len(other.examples) + len(other.propensities) == len(other.labels())
 
 
 @given(shuffled(), st.sampled_from(AFTER))

@@ -352,6 +352,7 @@ def new_engine(world: World, partition: int, profiles: Any) -> PartitionEngine:
         POLICY,
         profiles,
         horizon_days=world.settings.horizon_days,
+        propensity_days=world.settings.propensity_horizon_days,
         mode="replay" if world.clock.by_log else "live",
         partition=partition,
         cache_profiles=2,

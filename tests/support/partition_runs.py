@@ -12,6 +12,7 @@ from streams.core.events import Event
 from streams.core.policy import Compiled, Policy, parse_policy
 from streams.core.ports import ChurnScorer, Example, Output, Step
 from streams.core.state import State, decode_state
+from streams.core.tally import CHURN, PROPENSITY
 from tests.support.scorers import DailyCuts
 
 POLICY = parse_policy(files("streams.policies").joinpath("default.toml").read_text(), "default.toml")
@@ -39,6 +40,9 @@ class PartitionRun:
         self.store: dict[str, bytes] = {}
         self.outputs: list[Output] = []
         self.examples: list[Example] = []
+        """Of churn."""
+        self.propensities: list[Example] = []
+        """Of propensity."""
         self.rejected: list[str] = []
         self.facts: Counter[str] = Counter()
         self.engine = self._new_engine()
@@ -77,7 +81,8 @@ class PartitionRun:
             else:
                 self.store[user_id] = value
         self.outputs += step.outputs
-        self.examples += step.examples
+        self.examples += [example for example in step.examples if example.head == CHURN]
+        self.propensities += [example for example in step.examples if example.head == PROPENSITY]
         self.rejected += [event.id for event, _ in step.rejected]
         for field in fields(step.facts):
             value = getattr(step.facts, field.name)
@@ -124,7 +129,8 @@ class PartitionRun:
 
     def labels(self) -> set[tuple[str, bool, int, bytes | None]]:
         """Examples by what the trainer learns of them."""
-        return {(example.id, example.churned, example.as_of_ms, example.features) for example in self.examples}
+        examples = (*self.examples, *self.propensities)
+        return {(example.id, example.outcome, example.as_of_ms, example.features) for example in examples}
 
     def pending(self) -> int:
         """Scheduled scores that wait for their label."""

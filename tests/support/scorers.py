@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, log
 
+from streams.core import propensity_features
 from streams.core.events import DAY_MS, HOUR_MS
 from streams.core.features import NAMES
 from streams.core.ports import Cut, Explanation
@@ -13,6 +14,8 @@ from streams.core.ports import Cut, Explanation
 _RECENCY = NAMES.index("recency_days")
 _ORDERS = NAMES.index("orders")
 _CLICKS = NAMES.index("clicks_7d")
+_QUIET = propensity_features.NAMES.index("silence_hours")
+_CARTS = propensity_features.NAMES.index("carts_open")
 
 
 def _by_group(terms: list[float], groups: Sequence[int]) -> tuple[list[float], list[float]]:
@@ -20,6 +23,17 @@ def _by_group(terms: list[float], groups: Sequence[int]) -> tuple[list[float], l
     for term, group in zip(terms, groups, strict=True):
         sums[group] += term
     return sums, terms
+
+
+@dataclass(frozen=True)
+class CartScorer:
+    """An open cart raises the propensity, silence lowers it."""
+
+    cold_start: bool
+
+    def probability(self, features: Sequence[float]) -> float:
+        assert not self.cold_start
+        return 1 / (1 + exp(0.4 * features[_QUIET] - 0.8 * features[_CARTS]))
 
 
 @dataclass(frozen=True)
@@ -36,6 +50,10 @@ class SilenceCut:
     @property
     def version(self) -> str:
         return f"silence-{self.day_ms // DAY_MS}"
+
+    @property
+    def propensity(self) -> CartScorer:
+        return CartScorer(self.cold_start)
 
     def probability(self, features: Sequence[float]) -> float:
         logit = 1.2 * features[_RECENCY] - 0.9 * features[_ORDERS] - 0.3 * features[_CLICKS] + self._drift
@@ -71,6 +89,10 @@ class FixedScorer:
     @property
     def cold_start(self) -> bool:
         return self.answer is None
+
+    @property
+    def propensity(self) -> CartScorer:
+        return CartScorer(self.cold_start)
 
     def probability(self, features: Sequence[float]) -> float:
         assert self.answer is not None

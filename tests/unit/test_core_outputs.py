@@ -62,7 +62,7 @@ def test_every_portrait_is_what_its_type_says(busy: PartitionRun) -> None:
 def test_every_example_is_what_its_type_says(busy: PartitionRun) -> None:
     assert busy.examples
     for example in busy.examples:
-        msgspec.convert(example_body(example, 0, "schema", HORIZON_DAYS), BODIES["training-examples"])
+        msgspec.convert(example_body(example, 0, "schema"), BODIES["training-examples"])
 
 
 def test_every_dimension_was_told(busy: PartitionRun) -> None:
