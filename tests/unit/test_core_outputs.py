@@ -12,7 +12,7 @@ from streams.core.messages import BODIES, example_body
 from streams.core.policy import Policy
 from streams.core.ports import Output
 from tests.support.oracle import hash_of
-from tests.support.partition_runs import HORIZON_DAYS, POLICY, PartitionRun
+from tests.support.partition_runs import POLICY, PartitionRun
 from tests.support.scorers import DailyCuts, FixedScorer
 from tests.support.worlds import START, click, purchase, refund, search
 
