@@ -11,7 +11,7 @@ TESTS  ?= tests
 # Two a core: many tests wait for brokers, sessions and processes.
 PROCESSES ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 
-.PHONY: help setup demo test long simulate chaos fuzz neighbours lint format docs kafka lock
+.PHONY: help setup demo test long simulate chaos fuzz neighbours quality lint format docs kafka lock
 
 help: ## what there is to make
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,12 @@ USERS ?= 1000000
 neighbours: setup ## bursts, large records, a slow Kafka, a hot user, a wrong clock, a million strangers (USERS=1000000)
 	@$(BIN)/python -m tests.neighbours --users $(USERS)
 
+quality: setup ## churn as served on the real logs, beside LightGBM (ONLY=log KEPT=folder JSON=file LIGHTGBM=1 to refit it)
+	@test -z "$(LIGHTGBM)" || $(BIN)/python -c 'import lightgbm' 2>/dev/null || \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-study.lock
+	@$(BIN)/python -m tests.quality $(if $(ONLY),--only $(ONLY)) $(if $(KEPT),--kept $(KEPT)) $(if $(JSON),--json $(JSON)) \
+		$(if $(LIGHTGBM),--lightgbm)
+
 lint: setup ## ruff, mypy --strict and the import arrows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -78,3 +84,4 @@ lock: setup ## pin anew what pyproject.toml asks for
 	$(LOCK) pyproject.toml --extra embedded --output-file requirements.lock
 	$(LOCK) pyproject.toml --extra embedded --extra dev --output-file requirements-dev.lock
 	$(LOCK) --group fuzz --output-file requirements-fuzz.lock
+	$(LOCK) --group study --constraint requirements-dev.lock --output-file requirements-study.lock
