@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -74,7 +75,7 @@ def test_who_has_no_score_lowers_the_share_alone() -> None:
         ({"share": 0.979}, 1),
     ],
 )
-def test_each_bar_is_missed_on_its_own(change: dict[str, float], missed: int) -> None:
+def test_each_bar_is_missed_on_its_own(change: dict[str, Any], missed: int) -> None:
     assert sum(not verdict.holds for verdict in of_cut("x", BESIDE, GOOD._replace(**change))) == missed
 
 
