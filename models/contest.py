@@ -1,7 +1,8 @@
 """Champion and challengers: which of several learners serves, changed only on evidence.
 
-Every learner is tested on the same examples before any of them learns it. What is compared is the log loss; what a
-challenger must show is that it is lower than the champion's beyond what chance explains, however long one looks.
+Every learner is tested on the same examples, by what it would have served when they were scored
+(:mod:`models.hindsight`). What is compared is the log loss; what a challenger must show is that it is lower than the
+champion's beyond what chance explains, however long one looks.
 """
 
 from __future__ import annotations
@@ -146,7 +147,7 @@ class Contest:
         return ENOUGH * max(len(self._challengers), 1)
 
     def observe(self, label_ms: int, probabilities: Mapping[str, float], outcome: bool, *, spaced: bool) -> list[Event]:
-        """Compare the learners on one example that none of them has learned.
+        """Compare the learners on one example, by what they gave before its outcome could be known.
 
         Parameters
         ----------

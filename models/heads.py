@@ -18,6 +18,7 @@ from models.churn import BayesianLogistic
 from models.contest import Contest
 from models.drift import DriftWatch
 from models.examples import TrainingExample
+from models.hindsight import Hindsight
 from models.learner import Factory, Learner, learner_of
 from models.schema import moved, names_of, schema_hash
 from models.scorecard import Scorecard
@@ -129,6 +130,8 @@ class Head:
         Decides which learner serves; by default one that has seen nothing.
     drift
         Watches the champion's errors and the features; by default one that has seen nothing.
+    hindsight
+        The learners as they stood, to compare what they would have served; by default none is remembered.
     """
 
     def __init__(
@@ -140,6 +143,7 @@ class Head:
         scorecard: Scorecard | None = None,
         contest: Contest | None = None,
         drift: DriftWatch | None = None,
+        hindsight: Hindsight | None = None,
     ) -> None:
         self.spec = spec
         self.learners: dict[str, Learner] = (
@@ -149,6 +153,7 @@ class Head:
         self.contest = Contest(tuple(self.learners), serving, head=spec.name) if contest is None else contest
         self.scorecard = Scorecard() if scorecard is None else scorecard
         self.drift = DriftWatch(spec.features, spec.families) if drift is None else drift
+        self.hindsight = Hindsight(spec.columns, spec.horizon_days) if hindsight is None else hindsight
         self.counts: Counter[str] = Counter()
 
     @property
@@ -193,18 +198,21 @@ class Head:
 
     def close_day(self, day_ms: int) -> list[Event]:
         """A cut is about to be made at the end of a day: it is the champion of then that serves by it."""
-        before = self.champion
-        events = self.contest.close(day_ms)
-        if self.champion != before:
-            self.drift.restart_errors()
-        return events
+        if len(self.learners) > 1 and not any(map(self._is_cold, self.learners.values())):
+            self.hindsight.note(day_ms, self.learners)
+        return self._taken_over(self.contest.close(day_ms))
 
     def _compared(self, example: TrainingExample, vector: npt.NDArray[np.float32]) -> list[Event]:
-        """Test the learners on an example that counts for it, once all of them have learned enough to serve."""
-        if not example.spaced or len(self.learners) == 1 or any(map(self._is_cold, self.learners.values())):
+        """Compare what the learners would have served, on an example that counts for it."""
+        given = self.hindsight.given(example.as_of_ms, vector) if example.spaced else None
+        if given is None:
             return []
-        given = {name: learner.probability(vector) for name, learner in self.learners.items()}
-        return self.contest.observe(example.label_ms, given, example.outcome, spaced=True)
+        return self._taken_over(self.contest.observe(example.label_ms, given, example.outcome, spaced=True))
+
+    def _taken_over(self, events: list[Event]) -> list[Event]:
+        if events:
+            self.drift.restart_errors()
+        return events
 
     def _watched(self, example: TrainingExample, vector: npt.NDArray[np.float32]) -> list[Event]:
         """Look for drift; where there is one, all that learn are made to doubt what they have learned."""
@@ -229,6 +237,7 @@ class Head:
             "counts": dict(sorted(self.counts.items())),
             "scorecard": self.scorecard.state(),
             "contest": self.contest.state(),
+            "hindsight": self.hindsight.state(),
             "drift": self.drift.state(),
         }
 
@@ -252,6 +261,7 @@ class Head:
             scorecard=Scorecard.from_state(state["scorecard"], whole_run=whole_run),
             contest=_contest(spec, learners, champion, state.get("contest")),
             drift=_drift(spec, state.get("drift")),
+            hindsight=_hindsight(spec, learners, state),
         )
         head.counts.update({str(name): int(count) for name, count in state["counts"].items()})
         return head
@@ -274,6 +284,7 @@ class Head:
         self.learners, champion = models
         self.contest = Contest(tuple(self.learners), champion, head=self.spec.name)
         self.drift.restart_errors()
+        self.hindsight = Hindsight(self.spec.columns, self.spec.horizon_days)
 
 
 def _learners(spec: HeadSpec, state: Mapping[str, Any]) -> dict[str, Learner]:
@@ -298,6 +309,13 @@ def _contest(
     if contest.champion != champion:
         raise ValueError(f"champion {champion!r} serves, and the contest says {contest.champion!r}")
     return contest
+
+
+def _hindsight(spec: HeadSpec, learners: Mapping[str, Learner], state: Mapping[str, Any]) -> Hindsight:
+    """As it stood; what learners made of other features is no measure of what they would make of these."""
+    if state["columns"] != list(spec.columns):
+        return Hindsight(spec.columns, spec.horizon_days)
+    return Hindsight.from_state(spec.columns, spec.horizon_days, state.get("hindsight", []), tuple(learners))
 
 
 def _drift(spec: HeadSpec, state: Mapping[str, Any] | None) -> DriftWatch:

@@ -13,14 +13,14 @@ from models.heads import CHURN, Head, HeadSpec, head_of
 from models.serving import Cuts
 from models.snapshots import dumps, loads
 from models.trainer import Trainer
-from tests.support.training_logs import DAY, FEATURES, HORIZON_DAYS, START, Body, example, mark
+from tests.support.training_logs import DAY, FEATURES, START, Body, example, instant, mark
 
 DAYS: Final = 70
+WEEK: Final = 7
+"""The horizon, in days."""
 DULL: Final = partial(BayesianLogistic, prior_variance=1e-12)
 """Knows the base rate and nothing else: its weights cannot leave zero."""
-SPEC: Final = HeadSpec(
-    CHURN, FEATURES, HORIZON_DAYS, min_labels=200, candidates={"dull": DULL, "keen": BayesianLogistic}
-)
+SPEC: Final = HeadSpec(CHURN, FEATURES, WEEK, min_labels=200, candidates={"dull": DULL, "keen": BayesianLogistic})
 
 Records = list[dict[str, Any]]
 
@@ -31,7 +31,8 @@ def log(*, spaced: bool = True) -> list[Body]:
     for day in range(DAYS):
         numbers = [4 * (FULL_DAY * day + n) + 1 for n in range(FULL_DAY)]
         at = START + day * DAY + 1
-        bodies += [example(n, at + n % 1000, schema=SPEC.schema, spaced=spaced, format=2) for n in numbers]
+        told: Body = {"as_of": instant(at - WEEK * DAY), "horizon_days": WEEK, "spaced": spaced, "format": 2}
+        bodies += [example(n, at + n % 1000, schema=SPEC.schema, **told) for n in numbers]
         bodies.append(mark(START + (day + 1) * DAY + 1))
     return bodies
 
@@ -139,18 +140,22 @@ def test_examples_that_are_not_spaced_change_no_champion() -> None:
     assert takeovers(fed(Trainer(1, [head_of(SPEC)]), log(spaced=False))) == []
 
 
-def test_learners_are_compared_once_both_have_learned_enough_to_serve() -> None:
+def test_learners_are_compared_on_scores_taken_once_both_had_learned_enough_to_serve() -> None:
+    """200 labels are in the cut after four days; it serves from the fifth on, and labels of then come on the 12th."""
     head = head_of(SPEC)
-    trainer = Trainer(1, [head])
-    fed(trainer, log()[: 3 * (FULL_DAY + 1)])
+    trainer, compared = Trainer(1, [head]), []
     assert isinstance(head, Head)
-    assert head.contest.evidence()["keen"]["examples"] == 0
+    bodies = log()
+    for day in range(14):
+        fed(trainer, bodies[: (day + 1) * (FULL_DAY + 1)], day * (FULL_DAY + 1))
+        compared.append(head.contest.evidence()["keen"]["examples"])
+    assert compared == [0] * 12 + [FULL_DAY, 2 * FULL_DAY]
 
 
 def test_a_candidate_that_a_newer_release_adds_begins_anew_beside_the_champion() -> None:
     cut = cuts_of(published())[-1]
     candidates = {**SPEC.candidates, "third": BayesianLogistic}
-    newer = HeadSpec(CHURN, FEATURES, HORIZON_DAYS, min_labels=200, candidates=candidates)
+    newer = HeadSpec(CHURN, FEATURES, WEEK, min_labels=200, candidates=candidates)
     head = Trainer.from_cut(cut, 1, [newer]).heads[CHURN]
     assert isinstance(head, Head)
     assert (head.champion, head.learners["third"].labels) == ("keen", 0)
