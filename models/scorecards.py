@@ -24,21 +24,47 @@ def scorecard_records(cut: Mapping[str, Any], account_of: AccountOf) -> list[dic
     ValueError, KeyError, TypeError
         On a cut that does not hold together.
     """
-    return [
-        {
-            "type": "scorecard",
-            "head": name,
-            "outcome": OUTCOMES[name],
-            "horizon_days": state["horizon_days"],
-            "version": cut["version"],
-            "as_of": instant_text(cut["day"]),
-            "cold_start": state["cold_start"],
-            **Scorecard.from_state(state["scorecard"], whole_run=False).summary(),
-            "observations": observations(account_of(name)),
-        }
+    cards = {
+        name: Scorecard.from_state(state["scorecard"], whole_run=False)
         for name, state in cut["heads"].items()
         if name in OUTCOMES
-    ]
+    }
+    return [_record(name, card, cut, account_of) for name, card in cards.items()]
+
+
+def run_document(
+    cards: Mapping[str, Scorecard], cut: Mapping[str, Any] | None, account_of: AccountOf
+) -> dict[str, Any]:
+    """``scorecard.json`` of a finished run: every head's record under ``heads``, with the figures of the whole run.
+
+    Beside them stands the scorecard of churn, in the words it has always had.
+
+    Parameters
+    ----------
+    cards
+        By head; they may have kept every label.
+    cut
+        The last one of the run, if any was made.
+    account_of
+        What became of the scheduled scores of a head.
+    """
+    heads = {name: _record(name, card, cut, account_of) for name, card in cards.items() if name in OUTCOMES}
+    return {**in_words_of_churn(heads.get("churn", {})), "heads": heads}
+
+
+def _record(name: str, card: Scorecard, cut: Mapping[str, Any] | None, account_of: AccountOf) -> dict[str, Any]:
+    head = {} if cut is None else cut["heads"][name]
+    return {
+        "type": "scorecard",
+        "head": name,
+        "outcome": OUTCOMES[name],
+        "horizon_days": head.get("horizon_days"),
+        "version": None if cut is None else cut["version"],
+        "as_of": None if cut is None else instant_text(cut["day"]),
+        "cold_start": head.get("cold_start", True),
+        **card.summary(),
+        "observations": observations(account_of(name)),
+    }
 
 
 def observations(account: Account | None) -> dict[str, Any] | None:
@@ -47,15 +73,6 @@ def observations(account: Account | None) -> dict[str, Any] | None:
         return None
     since = instant_text(account.since_ms) if account.since_ms else None
     return {**account.counts, "pending": account.pending, "partitions": account.partitions, "since": since}
-
-
-def run_document(cards: Mapping[str, Scorecard], account_of: AccountOf) -> dict[str, Any]:
-    """``scorecard.json``: the scorecard of churn, in the words it has always had, and every head's under ``heads``."""
-    heads = {
-        name: {"outcome": OUTCOMES[name], **card.summary(), "observations": observations(account_of(name))}
-        for name, card in cards.items()
-    }
-    return {**in_words_of_churn(heads["churn"]), "heads": heads} if "churn" in heads else {"heads": heads}
 
 
 def in_words_of_churn(card: Mapping[str, Any]) -> dict[str, Any]:

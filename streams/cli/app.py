@@ -39,6 +39,7 @@ COMMANDS: Final = (
     "policy",
     "profile",
     "model",
+    "scorecard",
     "dead_letters",
     "outputs",
 )
