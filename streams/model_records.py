@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from models.churn import BayesianLogistic
 from models.errors import ModelError
-from models.heads import CHURN, PROPENSITY, HeadSpec, head_of
+from models.heads import CHURN, PROPENSITY, VALUE, HeadSpec, head_of
 from models.schema import schema_hash
 from models.serving import Cuts
 from models.trainer import Trainer
@@ -57,6 +57,7 @@ def head_specs(horizon_days: int, propensity_days: int = PROPENSITY_DAYS) -> lis
             candidates={"posterior": posterior},
             families={f.name: f.family for f in propensity_features.CATALOGUE},
         ),
+        HeadSpec(VALUE, SCHEMA, horizon_days, source=CHURN),
     ]
 
 

@@ -18,6 +18,7 @@ PURCHASES: Final = "purchases"
 SEGMENT_CHANGES: Final = "segment-changes"
 CHURN_RISK: Final = "churn-risk"
 PURCHASE_PROPENSITY: Final = "purchase-propensity"
+CUSTOMER_VALUE: Final = "customer-value"
 LATE_EVENTS: Final = "late-events"
 DEAD_LETTERS: Final = "dead-letters"
 HELD_OUTPUTS: Final = "held-outputs"
@@ -166,6 +167,7 @@ CATALOGUE: Final[dict[str, Topic]] = {
         _output(SEGMENT_CHANGES, "a user moved to another stage, tier or risk band, with the evidence"),
         _output(CHURN_RISK, "how likely a customer is to churn, with reasons"),
         _output(PURCHASE_PROPENSITY, "how likely a user, customer or visitor, is to buy within days"),
+        _output(CUSTOMER_VALUE, "what a customer is expected to spend, within the horizon and within a year"),
         _output(LATE_EVENTS, "accepted events that came after their user's profile was settled"),
         _output(
             DEAD_LETTERS,
@@ -277,6 +279,7 @@ SHADOWED: Final = (
     SEGMENT_CHANGES,
     CHURN_RISK,
     PURCHASE_PROPENSITY,
+    CUSTOMER_VALUE,
     LATE_EVENTS,
     DEAD_LETTERS,
     USER_PROFILES,

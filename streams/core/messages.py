@@ -125,6 +125,28 @@ class PurchasePropensity(Body):
     model: ModelRef
 
 
+class CustomerValue(Body):
+    """Topic ``customer-value``: told with each scheduled risk, and when an order moves it by 10%. In shop currency.
+
+    ``expected_spend`` = ``p_purchase`` x ``spend_if_purchase`` is gross and within ``horizon_days``;
+    ``expected_net_spend`` is what is left of it after refunds; ``clv`` = ``net_spend_to_date`` +
+    ``expected_net_spend_365d``. What is expected is null while ``cold_start``.
+    """
+
+    expected_spend: float | None
+    expected_net_spend: float | None
+    p_purchase: float | None
+    spend_if_purchase: float | None
+    horizon_days: int
+    clv: float | None
+    net_spend_to_date: float
+    expected_net_spend_365d: float | None
+    scheduled: bool
+    cold_start: bool
+    stale_model: bool
+    model: ModelRef
+
+
 class Totals(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Since ever; ``amount`` is net of ``refunded``."""
 
@@ -154,10 +176,15 @@ class Lifecycle(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Value(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Value tier and the three RFM digits; null for who never bought."""
+    """Value tier and the three RFM digits, and the customer value told last; null for who never bought.
+
+    ``expected_spend`` (gross, within the horizon) and ``clv`` are those of the last ``customer-value``.
+    """
 
     tier: Literal["bronze", "silver", "gold", "platinum"] | None
     rfm: str | None
+    expected_spend: float | None
+    clv: float | None
 
 
 class Risk(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -252,6 +279,7 @@ BODIES: Final[dict[str, type[msgspec.Struct]]] = {
     "segment-changes": SegmentChange,
     "churn-risk": ChurnRisk,
     "purchase-propensity": PurchasePropensity,
+    "customer-value": CustomerValue,
     "user-profiles": UserProfile,
     "late-events": LateEvent,
     "training-examples": TrainingExample,

@@ -97,7 +97,7 @@ def profile_2(value: bytes) -> bytes:
             observation.append(-1)
         state += [-1, 0, -1, []]
         body[0] = msgspec.msgpack.encode(state)
-        body[5] += [None, -1, "", {}, None, -1, "", None]
+        body[5] += [None, -1, "", {}, None, -1, "", None, None]
         new = msgspec.msgpack.encode(body)
     except (msgspec.DecodeError, LookupError, AttributeError, RecursionError, TypeError, ValueError):
         # The checksum fits, so somebody wrote it on purpose; reading it says what it lacks.

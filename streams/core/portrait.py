@@ -63,7 +63,12 @@ def portrait(profile: Profile, mode: str, propensity_days: int) -> Output:
             "phase": PHASES[view.stage],
             "since": _instant(view.since),
         },
-        "value": {"tier": tier_name(view.tier), "rfm": rfm_text(view.rfm)},
+        "value": {
+            "tier": tier_name(view.tier),
+            "rfm": rfm_text(view.rfm),
+            "expected_spend": delivery.spend,
+            "clv": delivery.clv,
+        },
         "risk": None
         if delivery.scored_at < 0
         else {

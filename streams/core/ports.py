@@ -25,6 +25,23 @@ class HeadScorer(Protocol):
         """The answer to the head's question, for one feature vector in the order of its catalogue."""
 
 
+class SpendScorer(Protocol):
+    """A frozen model of what customers spend, how they go on, and what they give back."""
+
+    @property
+    def cold_start(self) -> bool:
+        """True until enough was learned to serve."""
+
+    def spend_if_purchase(self, features: Sequence[float]) -> float:
+        """Expected gross spend within the horizon of who buys within it, in currency units."""
+
+    def buying_horizons(self, features: Sequence[float], p_purchase: float, days: int) -> float:
+        """Expected number of horizons with a purchase within so many days; ``p_purchase`` is that of the first."""
+
+    def net_share(self, gross: float, refunded: float) -> float:
+        """What is kept (0 to 1) of money to come, of a customer with this gross spend and refunds so far."""
+
+
 class Cut(Protocol):
     """A frozen model: everything learned up to the end of one event-time day."""
 
@@ -43,6 +60,10 @@ class Cut(Protocol):
     @property
     def propensity(self) -> HeadScorer | None:
         """Scores the propensity to buy; None where the cut knows nothing of it."""
+
+    @property
+    def spend(self) -> SpendScorer | None:
+        """Says what customers will spend; None where the cut knows nothing of it."""
 
     def probability(self, features: Sequence[float]) -> float:
         """Probability of churn, for one feature vector in catalogue order."""

@@ -13,11 +13,12 @@ from streams.core.feature_vector import vector
 from streams.core.features import NAMES
 from streams.core.hashing import output_id
 from streams.core.policy import band_of
-from streams.core.ports import ChurnScorer, Facts, Output
+from streams.core.ports import ChurnScorer, Cut, Facts, Output
 from streams.core.profile import AFTER_EVENTS, Profile
 from streams.core.reasons import Told, changed, families, reasons
 from streams.core.stored_profile import Served
 from streams.core.tally import CHURN, OPENED
+from streams.core.value import Value
 
 CHURN_RISK: Final = "churn-risk"
 MOVED: Final = 0.05
@@ -28,7 +29,7 @@ _GAP: Final = NAMES.index("usual_gap_days")
 
 
 class Risk:
-    """Scores customers and tells their risk and band.
+    """Scores customers and tells their risk and band; beside it, of the same features, their value.
 
     Parameters
     ----------
@@ -36,12 +37,13 @@ class Risk:
         Writes the messages.
     """
 
-    __slots__ = ("_composer", "_horizon_days", "_policy")
+    __slots__ = ("_composer", "_horizon_days", "_policy", "_value")
 
     def __init__(self, composer: Composer) -> None:
         self._composer = composer
         self._policy = composer.policy
         self._horizon_days = composer.horizon_days
+        self._value = Value(composer)
 
     def score(
         self,
@@ -82,8 +84,28 @@ class Risk:
             facts.tally(profile.user_id, CHURN, OPENED)
         told = delivery.probability
         moved = probability is not None and (told is None or abs(probability - told) >= MOVED)
-        if not (scheduled or delivery.scored_at < 0 or moved or band != previous):
-            return
+        if scheduled or delivery.scored_at < 0 or moved or band != previous:
+            self._tell(profile, cause, at, features, made, band, cut, stale, outputs, facts, scheduled=scheduled)
+        self._value.tell(profile, cause, at, features, probability, cut, stale, outputs, scheduled=scheduled)
+
+    def _tell(
+        self,
+        profile: Profile,
+        cause: Cause,
+        at: int,
+        features: list[float] | None,
+        made: Told | None,
+        band: int,
+        cut: Cut,
+        stale: bool,
+        outputs: list[Output],
+        facts: Facts,
+        *,
+        scheduled: bool,
+    ) -> None:
+        delivery = profile.delivery
+        previous, cold = delivery.band, made is None
+        probability = None if made is None else made.probability
         label = "cold" if cold else band_name(band) or "none"
         facts.scores[label] = facts.scores.get(label, 0) + 1
         if stale:

@@ -104,6 +104,8 @@ class Delivery(msgspec.Struct, array_like=True, gc=False):
     spend_version: str = ""
     explained: Explained | None = None
     """The probability of churn that was told last; None before the first."""
+    clv: float | None = None
+    """Customer lifetime value as told with ``spend``, in the shop's currency."""
 
     def served_of(self, head: str) -> dict[int, Served]:
         """Scores of a head that wait for their label, by instant, as they were served."""

@@ -84,7 +84,7 @@ class Teller:
             decider.risk.score(profile, cause, at, None, model, outputs, facts, scheduled=False, band=walked)
         elif corrected:
             # Whose orders were all taken back has no probability; the band goes back to what the log says.
-            delivery.probability = delivery.explained = None
+            delivery.probability = delivery.explained = delivery.spend = delivery.clv = None
             decider.risk.banded(profile, cause, at, rescoring.band, outputs, facts)
 
     def _score_missing(self, profile: Profile, rescoring: Rescoring, model: ChurnScorer, step: Step) -> None:

@@ -17,6 +17,7 @@ COMPARED: Final = (
     topics.SEGMENT_CHANGES,
     topics.CHURN_RISK,
     topics.PURCHASE_PROPENSITY,
+    topics.CUSTOMER_VALUE,
     topics.LATE_EVENTS,
     topics.USER_PROFILES,
 )

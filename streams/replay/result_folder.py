@@ -16,6 +16,7 @@ from streams.replay.sources import Row
 SEGMENT_CHANGES: Final = "segment-changes.jsonl"
 CHURN_RISK: Final = "churn-risk.jsonl"
 PURCHASE_PROPENSITY: Final = "purchase-propensity.jsonl"
+CUSTOMER_VALUE: Final = "customer-value.jsonl"
 PROFILES: Final = "profiles.jsonl"
 LATE_EVENTS: Final = "late-events.jsonl"
 DEAD_LETTERS: Final = "dead-letters.jsonl"
@@ -28,6 +29,7 @@ FILES: Final = {
     topics.SEGMENT_CHANGES: SEGMENT_CHANGES,
     topics.CHURN_RISK: CHURN_RISK,
     topics.PURCHASE_PROPENSITY: PURCHASE_PROPENSITY,
+    topics.CUSTOMER_VALUE: CUSTOMER_VALUE,
     topics.USER_PROFILES: PROFILES,
     topics.LATE_EVENTS: LATE_EVENTS,
     topics.DEAD_LETTERS: DEAD_LETTERS,

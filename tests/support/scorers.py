@@ -37,6 +37,22 @@ class CartScorer:
 
 
 @dataclass(frozen=True)
+class SteadySpender:
+    """Whoever buys spends 10 for each order so far (as log1p), in every horizon as likely, and keeps nine tenths."""
+
+    cold_start: bool
+
+    def spend_if_purchase(self, features: Sequence[float]) -> float:
+        return 10.0 * features[_ORDERS]
+
+    def buying_horizons(self, features: Sequence[float], p_purchase: float, days: int) -> float:
+        return p_purchase * days / 30
+
+    def net_share(self, gross: float, refunded: float) -> float:
+        return 0.9
+
+
+@dataclass(frozen=True)
 class SilenceCut:
     """Silence raises the risk, orders and clicks lower it; each day's cut differs a little from the last."""
 
@@ -54,6 +70,10 @@ class SilenceCut:
     @property
     def propensity(self) -> CartScorer:
         return CartScorer(self.cold_start)
+
+    @property
+    def spend(self) -> SteadySpender:
+        return SteadySpender(self.cold_start)
 
     def probability(self, features: Sequence[float]) -> float:
         logit = 1.2 * features[_RECENCY] - 0.9 * features[_ORDERS] - 0.3 * features[_CLICKS] + self._drift
@@ -93,6 +113,10 @@ class FixedScorer:
     @property
     def propensity(self) -> CartScorer:
         return CartScorer(self.cold_start)
+
+    @property
+    def spend(self) -> SteadySpender:
+        return SteadySpender(self.cold_start)
 
     def probability(self, features: Sequence[float]) -> float:
         assert self.answer is not None
