@@ -69,6 +69,9 @@ def moved(state: Mapping[str, Any], stored: Sequence[str], wanted: Sequence[str]
     """
     if tuple(stored) == tuple(wanted):
         return dict(state)
+    for part, length in (*((part, len(stored)) for part in PER_FEATURE), ("weights", len(stored) + 1)):
+        if not isinstance(state[part], Sequence) or len(state[part]) != length:
+            raise ValueError(f"{part} must be {length} numbers")
     before = {name_of(column): (index, column) for index, column in enumerate(stored)}
     source: list[int] = []
     """Per wanted feature, where it stood; -1 for a new one."""

@@ -178,6 +178,8 @@ def _head_faults(heads: Mapping[str, Any]) -> list[str]:
             wrong.append(f"head {name}")
             continue
         wrong += [f"{name}.{key}" for key, kind in _HEAD_FIELDS.items() if not isinstance(head.get(key), kind)]
+        if isinstance(head.get("columns"), list) and not all(isinstance(column, str) for column in head["columns"]):
+            wrong.append(f"{name}.columns")
     return wrong
 
 

@@ -73,7 +73,7 @@ def test_a_day_of_model_cuts_that_names_no_day_is_refused(body: dict[str, Any]) 
     [
         ("resume", {"marks": 3}),
         ("resume", {"marks": [None, None], "counts": 1}),
-        ("scorecard", {"groups": "x"}),
+        ("scorecard", {"strata": "x"}),
         ("counts", {"learned": "x"}),
     ],
 )
