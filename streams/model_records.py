@@ -46,7 +46,8 @@ _FOREIGN: Final = "Only workers and trainers of one Ebbtide may write to this to
 
 def head_specs(horizon_days: int, propensity_days: int = PROPENSITY_DAYS) -> list[HeadSpec]:
     """What is learned: the heads with the engine's feature catalogues."""
-    posterior = partial(BayesianLogistic, prior_variance=PROPENSITY_PRIOR_VARIANCE)
+    # Its horizons do not overlap as those of churn do: every label counts whole.
+    posterior = partial(BayesianLogistic, prior_variance=PROPENSITY_PRIOR_VARIANCE, likelihood_weight=1.0)
     return [
         HeadSpec(CHURN, SCHEMA, horizon_days, families={f.name: f.family for f in CATALOGUE}),
         HeadSpec(

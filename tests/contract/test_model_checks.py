@@ -23,8 +23,8 @@ river_checks = pytest.importorskip("river.checks")
 Example = tuple[dict[Any, Any], Any]
 
 MODELS: dict[str, Callable[[], BayesianLogistic]] = {
-    "posterior": lambda: BayesianLogistic(list(EXAMPLES[0][0])),
-    "forgetful posterior": lambda: BayesianLogistic(list(EXAMPLES[0][0]), forgetting=1e-4),
+    "posterior": lambda: BayesianLogistic(list(EXAMPLES[0][0]), likelihood_weight=1.0),
+    "forgetful posterior": lambda: BayesianLogistic(list(EXAMPLES[0][0]), forgetting=1e-4, likelihood_weight=1.0),
 }
 EXAMPLES: list[Example] = list(datasets.Phishing().take(300))
 NAMES = tuple(EXAMPLES[0][0])

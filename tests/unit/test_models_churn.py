@@ -46,7 +46,7 @@ def test_first_label_moves_only_the_intercept() -> None:
 
 
 def test_first_label_lands_on_the_mode_of_prior_and_likelihood() -> None:
-    model = BayesianLogistic(["x"])
+    model = BayesianLogistic(["x"], likelihood_weight=1.0)
     model.learn_vector([5.0], True)
     w = float(model.weights[-1])
     assert w / 10.0 == pytest.approx(1.0 - sigmoid(w), abs=1e-12)  # derivative of -w²/20 + ln sigmoid(w) is 0
@@ -54,7 +54,7 @@ def test_first_label_lands_on_the_mode_of_prior_and_likelihood() -> None:
 
 
 def test_one_step_equals_a_matrix_inverse_at_the_mode() -> None:
-    model = learned(200)
+    model = learned(200, likelihood_weight=1.0)
     before, vector = copy.deepcopy(model), np.array([40.0, 1.0, 90.0, 3.25])
     model.learn_vector(vector, True)
     deviation = np.sqrt(model.squares / model.counts)
@@ -72,7 +72,7 @@ def test_moments_equal_numpy_over_all_vectors() -> None:
 
 
 def test_recovers_the_direction_of_the_truth() -> None:
-    recency, frequency, spend, constant, _ = learned(4_000).weights.tolist()
+    recency, frequency, spend, constant, _ = learned(4_000, likelihood_weight=1.0).weights.tolist()
     assert recency > 0.8
     assert frequency < -0.6
     assert abs(spend) < 0.2
@@ -85,7 +85,7 @@ def test_agrees_with_the_batch_fit_under_the_same_prior() -> None:
     matrix, labels = np.array([v for v, _ in examples]), [y for _, y in examples]
     z = (matrix[:, :3] - matrix[:, :3].mean(axis=0)) / matrix[:, :3].std(axis=0)
     batch = linear.LogisticRegression(C=0.01).fit(z, labels).predict_proba(z)[:, 1]
-    model = learned(6_000)
+    model = learned(6_000, likelihood_weight=1.0)
     online = [model.probability(v) for v in matrix]
     assert np.abs(batch - online).mean() < 0.02
 
@@ -171,7 +171,8 @@ def test_covariance_stays_symmetric_and_positive_with_twin_features() -> None:
 
 
 def test_forgetting_follows_a_shop_that_turns_around() -> None:
-    steady, forgetful = BayesianLogistic(["x"]), BayesianLogistic(["x"], forgetting=1e-3)
+    steady = BayesianLogistic(["x"], likelihood_weight=1.0)
+    forgetful = BayesianLogistic(["x"], likelihood_weight=1.0, forgetting=1e-3)
     rng = np.random.default_rng(5)
     for number in range(6_000):
         x = float(rng.normal())
