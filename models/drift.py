@@ -27,6 +27,8 @@ from models.schema import schema_hash
 
 RESIDUAL: Final = "residual"
 LOG_LOSS: Final = "log_loss"
+ERRORS: Final = (RESIDUAL, LOG_LOSS)
+"""What is watched of the champion's errors."""
 MEAN: Final = "mean"
 SPREAD: Final = "spread"
 
@@ -125,7 +127,7 @@ class DriftWatch:
     Attributes
     ----------
     alarms
-        How many there were, by signal.
+        How many there were since it was made or restored, by signal.
 
     Examples
     --------
@@ -151,7 +153,7 @@ class DriftWatch:
         if warm_up < 0:
             raise ValueError(f"warm_up must be at least 0, not {warm_up}")
         self._families = families_of(feature_names, families)
-        taken = {RESIDUAL, LOG_LOSS} & set(self._families.values())
+        taken = {*ERRORS} & set(self._families.values())
         if taken:
             raise ValueError(f"a family of features may not be called {', '.join(sorted(taken))}")
         self._delta = delta
@@ -217,7 +219,6 @@ class DriftWatch:
         """Every window and sum, JSON-ready: what a restart goes on from as if it had never stopped."""
         return {
             "labels": self.labels,
-            "alarms": dict(sorted(self.alarms.items())),
             "widened_at": self._widened_at,
             "widened": self._widened,
             "delta": self._delta,
@@ -245,7 +246,6 @@ class DriftWatch:
         """
         watch = cls(feature_names, families, delta=float(state["delta"]), warm_up=warm_up)
         watch.labels = int(state["labels"])
-        watch.alarms.update({str(signal): int(count) for signal, count in state["alarms"].items()})
         watch._widened_at, watch._widened = int(state["widened_at"]), float(state["widened"])
         if watch.labels < 0 or not math.isfinite(watch._widened) or watch._widened < 1.0:
             raise ValueError("the drift watch's counts do not hold together")

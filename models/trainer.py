@@ -238,6 +238,11 @@ class Trainer:
         """By head: how good its scores were as they were served."""
         return {name: head.scorecard for name, head in self.heads.items() if isinstance(head, Head)}
 
+    @property
+    def drift_alarms(self) -> dict[str, Counter[str]]:
+        """By head: how many drift alarms there were since the start, by signal."""
+        return {name: head.drift.alarms for name, head in self.heads.items() if isinstance(head, Head)}
+
     def account(self, head: str) -> Account | None:
         """What became of a head's scheduled scores, by the last mark of every partition."""
         return account_of(head, [None if mark is None else mark.tally for mark in self._marks.known])

@@ -175,7 +175,10 @@ def told(event: dict[str, Any]) -> str:
         case "takeover":
             return f"{event['to']} took over from {event['from']}"
         case "drift":
-            return f"drift alarm on {event['signal']}"
+            before, after = event["before"]["mean"], event["after"]["mean"]
+            moved = ", ".join(feature["feature"] for feature in event["features"])
+            what = f"{event['signal']} ({moved})" if moved else event["signal"]
+            return f"drift of {what}: {event['moment']} {before:.3f} to {after:.3f}; {event['done']}"
         case other:
             return str(other)
 

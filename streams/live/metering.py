@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from models.drift import ERRORS
 from models.evaluation import BINS
 from models.scorecards import OUTCOMES
 from models.trainer import Trainer
@@ -54,6 +55,7 @@ class Metering(Observer):
         self._metrics = metrics
         self._learned = 0
         self._dropped: dict[str, int] = {}
+        self._alarms: dict[tuple[str, str], int] = {}
         self._newest_ms = 0
         for head in OUTCOMES:
             self._judged(head, ALL, ALL, {})  # a worker without the trainer never knows; 0 would read as "worst"
@@ -137,6 +139,13 @@ class Metering(Observer):
             count = trainer.count(reason)
             metrics.add(catalogue.EXAMPLES_DROPPED, max(0, count - self._dropped.get(reason, 0)), reason)
             self._dropped[reason] = count
+        for name, alarms in trainer.drift_alarms.items():
+            for signal in ERRORS:
+                metrics.begin(catalogue.DRIFT_ALARMS, name, signal)
+            for signal, count in alarms.items():
+                told = self._alarms.get((name, signal), 0)
+                metrics.add(catalogue.DRIFT_ALARMS, max(0, count - told), name, signal)
+                self._alarms[name, signal] = count
         for head in OUTCOMES:
             if (account := trainer.account(head)) is not None:
                 for state, scores in {**account.counts, "pending": account.pending}.items():

@@ -194,6 +194,12 @@ SCHEDULED_SCORES = GaugeMetric(
 )
 MODEL = GaugeMetric("ebbtide_model_info", "", "always 1; its labels name the model that serves", ("name", "version"))
 MODEL_AGE = GaugeMetric("ebbtide_model_age_seconds", "s", "event time since the end of the model's last day")
+DRIFT_ALARMS = CounterMetric(
+    "ebbtide_model_drift_alarms_total",
+    "alarms",
+    "what drifted: residual, log_loss, or a family of features; each is in model-events",
+    ("head", "signal"),
+)
 
 # --- process
 READY = GaugeMetric("ebbtide_ready", "", "1 while tables and model are restored and Kafka answers, else 0")

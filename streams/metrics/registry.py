@@ -52,6 +52,10 @@ class Metrics:
             counter = self._counters[metric.name]
             (counter.labels(*labels) if metric.labels else counter).inc(amount)
 
+    def begin(self, metric: CounterMetric, *labels: str) -> None:
+        """Show a counter at 0 before anything is counted, so that the first count is seen as an increase."""
+        self._counters[metric.name].labels(*labels)
+
     def set(self, metric: GaugeMetric, value: float, *labels: str) -> None:
         """Set a gauge to how it stands."""
         gauge = self._gauges[metric.name]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections import Counter
+from typing import Any, cast
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -11,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from models.accounts import Account
 from models.scorecard import Scorecard
 from models.scorecards import scorecard_records
+from models.trainer import Trainer
 from streams.live.metering import JUDGED, Metering
 from streams.metrics import catalogue
 from streams.metrics.catalogue import GaugeMetric
@@ -67,3 +69,31 @@ def test_a_bin_that_is_no_more_is_not_a_number(metrics: Metrics) -> None:
     metering.scorecards(cards(60))
     metering.scorecards(cards(3))
     assert math.isnan(metrics.value(catalogue.RELIABILITY_SAID, "churn", "10") or 0.0)
+
+
+class Alarmed:
+    """A trainer of one head that had drift alarms."""
+
+    pending = 0
+
+    def __init__(self) -> None:
+        self.drift_alarms: dict[str, Counter[str]] = {"churn": Counter()}
+
+    def count(self, what: str) -> int:
+        return 0
+
+    def account(self, head: str) -> None:
+        return None
+
+
+def test_drift_alarms_are_counted_once_by_head_and_signal(metrics: Metrics) -> None:
+    trainer, metering = Alarmed(), Metering(metrics)
+    for alarms in (0, 1, 1, 3):
+        trainer.drift_alarms["churn"]["residual"] = alarms
+        metering.learned(cast(Trainer, trainer))
+        assert metrics.value(catalogue.DRIFT_ALARMS, "churn", "residual") == alarms
+
+
+def test_before_the_first_alarm_there_is_a_zero_so_that_it_is_an_increase(metrics: Metrics) -> None:
+    Metering(metrics).learned(cast(Trainer, Alarmed()))
+    assert metrics.value(catalogue.DRIFT_ALARMS, "churn", "log_loss") == 0
