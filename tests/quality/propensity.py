@@ -1,8 +1,8 @@
-"""How good the propensity to buy is on real logs: ``python -m tests.quality.propensity`` (``EBBTIDE_TEST_LOGS`` has them).
+"""How good the propensity to buy is on real logs: ``python -m tests.quality.propensity``.
 
-For every cut, everybody who was active in the look-back, by the last score told at or before it, against whether the raw
-file has a purchase within the horizon; beside it the two recencies that a marketer would rank by. Exits 1 where the mean
-AUC over a log's cuts is not 0.01 above the better of the two.
+``EBBTIDE_TEST_LOGS`` says where the logs are. For every cut, everybody who was active in the look-back is judged by the
+last score told at or before it, against whether the raw file has a purchase within the horizon; beside it stand the two
+recencies that a marketer would rank by. Exits 1 where the mean AUC over a log's cuts is not 0.01 above the better one.
 """
 
 from __future__ import annotations
