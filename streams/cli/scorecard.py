@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from math import log, pi, sqrt
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -15,6 +15,15 @@ PLOT_WIDTH: Final = 41
 SAID, CAME, BOTH = "○", "●", "◉"
 _GROUPS: Final = (("stage", "by_stage"), ("tier", "by_tier"), ("start", "by_cold_start"))
 _SHOWN: Final = ("base_rate", "mean_probability", "auc", "log_loss", "brier", "ece", "top_decile_lift")
+
+_HEADINGS: Final = {
+    "auc": "AUC",
+    "brier": "Brier",
+    "ece": "ECE",
+    "mean_probability": "mean said",
+    "positive_ratio": "came true",
+    "top_decile_lift": "lift",
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -71,21 +80,28 @@ def _show(card: Mapping[str, Any]) -> None:
     if (account := card["observations"]) is not None:
         say(accounted(account))
     say()
+    if not window["n"]:
+        say("No score with a probability has its label yet.")
+        _show_groups(card, ("positive_ratio",))
+        return
     table(
         ("figure", f"last {window['n']:,}", f"all {card['overall']['n']:,}", "what it means"),
         figures(window, card["overall"], card["outcome"]),
     )
-    if window["bins"]:
-        say()
-        table(
-            ("said", "came", "scores", f"0 {'·' * (PLOT_WIDTH - 4)} 1"),
-            plot(window["bins"]),
-            title=f"Reliability, in bins of equal mass: {SAID} what was said, {CAME} what came, {BOTH} both.",
-        )
+    say()
+    table(
+        ("said", "came", "scores", f"0 {'·' * (PLOT_WIDTH - 4)} 1"),
+        plot(window["bins"]),
+        title=f"Reliability, in bins of equal mass: {SAID} what was said, {CAME} what came, {BOTH} both.",
+    )
+    _show_groups(card, _SHOWN)
+
+
+def _show_groups(card: Mapping[str, Any], shown: Sequence[str]) -> None:
     for title, name in _GROUPS:
         if card[name]:
             say()
-            table((title, "labels", *(_heading(figure) for figure in _SHOWN)), groups(card[name]))
+            table((title, "labels", *(_heading(figure) for figure in shown)), groups(card[name], shown))
 
 
 def figures(window: Mapping[str, Any], overall: Mapping[str, Any], outcome: str) -> Iterator[tuple[str, ...]]:
@@ -119,10 +135,11 @@ def plot(bins: list[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:
         yield f"{said:.3f}", f"{came:.3f}", f"{each['n']:,}", "".join(line).rstrip()
 
 
-def groups(card: Mapping[str, Any]) -> Iterator[tuple[object, ...]]:
-    """A line per group, its figures over the window."""
-    for name, group in card.items():
-        yield name, f"{group['labels']:,}", *(_figure(group["window"][figure]) for figure in _SHOWN)
+def groups(found: Mapping[str, Any], shown: Sequence[str]) -> Iterator[tuple[object, ...]]:
+    """A line per group: how many labels since the start, and its figures over the window."""
+    for name, group in found.items():
+        figures = {**group["window"], "positive_ratio": group["positive_ratio"]}
+        yield name, f"{group['labels']:,}", *(_figure(figures[figure]) for figure in shown)
 
 
 def accounted(account: Mapping[str, Any]) -> str:
@@ -141,13 +158,7 @@ def accounted(account: Mapping[str, Any]) -> str:
 
 
 def _heading(name: str) -> str:
-    return {
-        "auc": "AUC",
-        "ece": "ECE",
-        "brier": "Brier",
-        "mean_probability": "mean said",
-        "top_decile_lift": "lift",
-    }.get(name, name.replace("_", " "))
+    return _HEADINGS.get(name, name.replace("_", " "))
 
 
 def _figure(value: float | None) -> str:

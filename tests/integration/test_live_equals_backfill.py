@@ -11,20 +11,25 @@ from typing import Any
 import pytest
 
 from streams.core.instants import parse_instant
+from streams.live.accounts import waiting_in
 from streams.policies.reader import read_policy
 from streams.replay.backfill import run_backfill
 from streams.replay.files import open_log
 from streams.replay.offline import RunOptions
 from streams.replay.publisher import publish
-from streams.topics import MODEL_CUTS
+from streams.topics import MODEL_CUTS, MODEL_SCORECARD, TRAINING_EXAMPLES
 from tests.support.brokers import RunningBroker
 from tests.support.fleets import Fleet, fleet_of
 from tests.support.live_runs import read_topic
+from tests.support.live_settled import live_stored
+from tests.support.recomputed_scorecards import assert_recomputed, judged
 from tests.support.shared_logs import real_log
 
 UNTIL = "1997-01-24T00:00:00Z"
-HORIZON_DAYS = 7
+HORIZON_DAYS = 2
+"""So short that the model has learned enough to serve before the end, and labels of what it served are known."""
 OUTPUTS = ("segment-changes", "churn-risk", "late-events")
+SCORED = {"churn": "churn-risk", "propensity": "purchase-propensity"}
 
 pytestmark = pytest.mark.data
 
@@ -83,6 +88,26 @@ def offline_outputs(folder: Path, topic: str) -> dict[str, Any]:
     return {body["id"]: without_place(body) for body in bodies}
 
 
+def bodies(fleet: Fleet, topic: str) -> list[dict[str, Any]]:
+    return [json.loads(record.value) for record in read_topic(fleet.settings, topic)]
+
+
+def assert_scorecards(fleet: Fleet, backfilled: Path) -> None:
+    """Live figures are those of the published scores and labels; every score is accounted for, as offline."""
+    cards = {body["head"]: body for body in bodies(fleet, MODEL_SCORECARD)}
+    examples = bodies(fleet, TRAINING_EXAMPLES)
+    offline = json.loads((backfilled / "scorecard.json").read_text())["heads"]
+    profiles = live_stored(fleet.settings)
+    assert cards["churn"]["scored"] > 1_000
+    for head, topic in SCORED.items():
+        scores = bodies(fleet, topic)
+        assert_recomputed(cards[head], judged(head, scores, examples))
+        account = cards[head]["observations"]
+        assert account == {**offline[head]["observations"], "partitions": fleet.settings.partitions}
+        assert account["opened"] == len({(one["user_id"], one["as_of"]) for one in scores if one["scheduled"]})
+        assert account["pending"] == sum(waiting_in(key.encode(), value)[head] for key, value in profiles.items())
+
+
 @pytest.mark.parametrize(("workers", "killed"), [(1, False), (2, True)], ids=["one-worker", "two-workers-and-a-kill"])
 def test_live_outputs_portraits_and_model_equal_backfills(
     fleet: Fleet, backfilled: Path, workers: int, killed: bool
@@ -98,3 +123,4 @@ def test_live_outputs_portraits_and_model_equal_backfills(
     final = json.loads(read_topic(fleet.settings, MODEL_CUTS)[-1].value)
     assert final["final"]
     assert final["version"] == json.loads((backfilled / "model.json").read_text())["version"]
+    assert_scorecards(fleet, backfilled)
