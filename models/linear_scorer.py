@@ -20,9 +20,7 @@ class Explanation(NamedTuple):
     base: float
     """The logit of the average customer: every feature at its training mean."""
     sums: list[float]
-    """What each group of features adds to the base."""
-    terms: list[float]
-    """What each feature adds: its weight times its distance from the mean, as clipped."""
+    """What each group of features adds to the base: weight times distance from the mean, as clipped, summed."""
     usual: list[float]
     """The training mean of each feature, in the unit of the feature vector."""
 
@@ -131,7 +129,7 @@ class LinearScorer:
             self._group(groups)
         terms = self._terms(features)
         sums = np.bincount(self._group_of, terms, self._group_count)
-        return Explanation(self._probability(terms), self._intercept, sums.tolist(), terms.tolist(), self._usual)
+        return Explanation(self._probability(terms), self._intercept, sums.tolist(), self._usual)
 
     def _group(self, groups: Sequence[int]) -> None:
         if len(groups) != self._limit:

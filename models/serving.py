@@ -109,8 +109,7 @@ class EmptyCut:
 
     def explained(self, features: Sequence[float], groups: Sequence[int]) -> Explanation:
         """One half, for no reason: everybody is average."""
-        none = [0.0] * len(features)
-        return Explanation(0.5, 0.0, [0.0] * (max(groups, default=-1) + 1), none, list(features))
+        return Explanation(0.5, 0.0, [0.0] * (max(groups, default=-1) + 1), list(features))
 
 
 def empty_cut() -> EmptyCut:

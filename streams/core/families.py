@@ -17,7 +17,6 @@ FAMILIES: Final[tuple[str, ...]] = (
     "money",
     "basket",
     "windows",
-    "calendar",
     "browse",
 )
 """In the order in which profiles keep them: new ones go to the end, and none is taken away."""
@@ -28,7 +27,6 @@ TITLES: Final[tuple[str, ...]] = (
     "money spent",
     "what is bought and returned",
     "recent orders",
-    "when in the week and the day",
     "clicks and searches",
 )
 _OF_CATALOGUE: Final = {"tenure": "frequency", "trends": "windows"}
@@ -46,11 +44,8 @@ def family_of(name: str) -> int:
     return FAMILIES.index(_OF_CATALOGUE.get(name, name))
 
 
-FAMILY_OF: Final[tuple[int, ...]] = tuple(family_of(feature.family) for feature in CATALOGUE)
-"""Per feature of the catalogue, the index of its family."""
+_FAMILY_OF: Final = tuple(family_of(feature.family) for feature in CATALOGUE)
 MEMBERS: Final[tuple[tuple[int, ...], ...]] = tuple(
-    tuple(index for index, family in enumerate(FAMILY_OF) if family == wanted) for wanted in range(len(FAMILIES))
+    tuple(index for index, family in enumerate(_FAMILY_OF) if family == wanted) for wanted in range(len(FAMILIES))
 )
 """Per family, the features of the catalogue that belong to it."""
-PRESENT: Final[tuple[int, ...]] = tuple(family for family, members in enumerate(MEMBERS) if members)
-"""Families that have features."""

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple, Protocol
 from streams.core.events import Event, Position
 from streams.core.tally import CHURN, Counts, add
 
-Explanation = tuple[float, float, Sequence[float], Sequence[float], Sequence[float]]
+Explanation = tuple[float, float, Sequence[float], Sequence[float]]
 """A probability and its logit taken apart: the probability; the logit of the average customer (the base); what each
-group of features adds to it; what each feature adds; and each feature's training mean."""
+group of features adds to it; and each feature's training mean."""
 
 
 class HeadScorer(Protocol):

@@ -6,15 +6,15 @@ may lower what its neighbours raise. With the logit of the average customer, the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from heapq import nlargest
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from streams.core.families import FAMILIES, MEMBERS, PRESENT, TITLES
-from streams.core.features import NAMES
+from streams.core.families import FAMILIES, TITLES
+from streams.core.features import CATALOGUE, NAMES
 from streams.core.instants import format_instant
+from streams.core.phrases import SAYINGS, SPANS, SPEAKERS
 from streams.core.ports import Explanation
-from streams.core.sayings import SAYINGS, Vector, natural
+from streams.core.sayings import NOTICED, Saying, Vector
 from streams.core.stored_profile import Explained
 
 MOST_REASONS: Final = 3
@@ -39,11 +39,16 @@ FACTS: Final[tuple[str, ...]] = (
     "clicks_30d",
     "searches_30d",
     "carts_30d",
+    "orders_7d",
+    "last_order_value",
+    "carts_open",
+    "visit_days_30d",
 )
 """What a profile keeps of the vector that was told last, in this order: new ones go to the end, none is taken away."""
 _FACTS: Final = tuple(NAMES.index(name) for name in FACTS)
-_CHANGES: Final = tuple(
-    tuple(one for one in sayings if NAMES[one.feature] in {*FACTS, "overdue"}) for sayings in SAYINGS
+_ALL: Final = range(len(FAMILIES))
+_CHANGES: Final[tuple[tuple[Saying, ...], ...]] = tuple(
+    tuple(SAYINGS[one] for one in SPEAKERS[begin:end] if NAMES[one] in {*FACTS, "overdue"}) for begin, end in SPANS
 )
 
 
@@ -54,30 +59,31 @@ class Told(NamedTuple):
     probability: float
     version: str
     base: float
+    voices: Sequence[float]
+    """What each of :data:`streams.core.phrases.SPEAKERS` and its kin add to the base."""
     sums: Sequence[float]
-    """What each family adds to the base."""
-    terms: Sequence[float]
-    """What each feature adds."""
+    """The same by family."""
     usual: Sequence[float]
     """The training mean of each feature."""
     features: Sequence[float]
 
     @classmethod
     def of(cls, as_of: int, version: str, made: Explanation, features: Sequence[float]) -> Told:
-        """A score as a cut explains it, by :data:`streams.core.families.FAMILY_OF`."""
-        probability, base, sums, terms, usual = made
-        empty = [0.0] * (len(FAMILIES) - len(sums))
-        return cls(as_of, probability, version, base, [*sums, *empty], terms, usual, features)
+        """A score as a cut explains it, by :data:`streams.core.phrases.VOICE_OF`."""
+        probability, base, voices, usual = made
+        sums = [sum(voices[begin:end]) for begin, end in SPANS]
+        return cls(as_of, probability, version, base, voices, sums, usual, features)
 
     def kept(self) -> Explained:
         """What the profile keeps of it, to say next time what is different."""
-        facts = [self.features[index] for index in _FACTS]
+        features = self.features
+        facts = [features[index] for index in _FACTS]
         return Explained.of(self.as_of, self.probability, self.version, [self.base, *self.sums], facts)
 
 
 def families(sums: Sequence[float]) -> dict[str, float]:
     """What each family adds to the logit of the average customer; they add up to this customer's."""
-    return {FAMILIES[family]: sums[family] for family in PRESENT}
+    return dict(zip(FAMILIES, sums, strict=True))
 
 
 def reasons(told: Told) -> list[dict[str, Any]]:
@@ -89,37 +95,42 @@ def reasons(told: Told) -> list[dict[str, Any]]:
         ``family`` and its ``contribution`` to the logit, the ``feature`` that is told of it, with ``value`` and
         ``usual`` in the feature's own unit, and ``text``.
     """
-    most = nlargest(MOST_REASONS, (family for family in PRESENT if told.sums[family] > 0.0), key=told.sums.__getitem__)
-    return [_reason(told, family) for family in most]
+    sums = told.sums
+    ranked = sorted(_ALL, key=sums.__getitem__, reverse=True)[:MOST_REASONS]
+    return [_reason(told, family) for family in ranked if sums[family] > 0.0]
 
 
 def _reason(told: Told, family: int) -> dict[str, Any]:
-    feature, text = _said(told.terms, told.features, told.usual, family)
+    feature, text = _said(told, family)
+    natural = CATALOGUE[feature].natural
     return {
         "family": FAMILIES[family],
         "feature": NAMES[feature],
-        "value": round(natural(feature, told.features), 4),
-        "usual": round(natural(feature, told.usual), 4),
+        "value": round(natural(told.features[feature]), 4),
+        "usual": round(natural(told.usual[feature]), 4),
         "contribution": told.sums[family],
         "text": text,
     }
 
 
-def _said(terms: Sequence[float], features: Vector, usual: Vector, family: int) -> tuple[int, str]:
+def _said(told: Told, family: int) -> tuple[int, str]:
     """The feature that speaks for the family, and the sentence about it."""
-    sayings = sorted(SAYINGS[family], key=lambda saying: -terms[saying.feature])
-    for saying in sayings:
-        if (text := saying.reason(features, usual, terms[saying.feature])) is not None:
-            return saying.feature, text
-    for saying in sayings:
-        if (fact := saying.plain(features, usual)) is not None:
+    voices, features, usual = told.voices, told.features, told.usual
+    ranked = sorted(range(*SPANS[family]), key=voices.__getitem__, reverse=True)
+    for least in (NOTICED, 0.0):
+        for voice in ranked:
+            saying = SAYINGS.get(SPEAKERS[voice])
+            if saying is not None and (text := saying.reason(features, usual, voices[voice], least)) is not None:
+                return saying.feature, text
+    for voice in ranked:
+        saying = SAYINGS.get(SPEAKERS[voice])
+        if saying is not None and (fact := saying.plain(features, usual)) is not None:
             return saying.feature, f"{fact}: {LEAVE_MORE}"
-    leading = max(MEMBERS[family], key=lambda index: terms[index])
-    return leading, f"{TITLES[family]}: {LEAVE_MORE}"
+    return SPEAKERS[ranked[0]], f"{TITLES[family]}: {LEAVE_MORE}"
 
 
-def changed(told: Told, kept: Explained, last: Explained | None) -> dict[str, Any] | None:
-    """What is different from the score that was told last; None if there was none. ``kept`` is :meth:`Told.kept`.
+def changed(told: Told, last: Explained | None) -> dict[str, Any] | None:
+    """What is different from the score that was told last; None if there was none.
 
     Returns
     -------
@@ -133,13 +144,9 @@ def changed(told: Told, kept: Explained, last: Explained | None) -> dict[str, An
     # A family that came to be since then had no part in the last score.
     sums_then += [0.0] * (len(FAMILIES) - len(sums_then))
     moves = [now - then for now, then in zip(told.sums, sums_then, strict=True)]
-    most = nlargest(
-        MOST_REASONS, (family for family in PRESENT if moves[family]), key=lambda family: abs(moves[family])
-    )
-    # Both to the precision that was kept, or what is the same would look different.
-    now, then = list(told.features), list(told.features)
-    for index, value, before in zip(_FACTS, kept.facts(), last.facts(), strict=False):
-        now[index], then[index] = value, before
+    sizes = [abs(move) for move in moves]
+    ranked = sorted(_ALL, key=sizes.__getitem__, reverse=True)
+    then = dict(zip(_FACTS, last.facts(), strict=False))
     another = last.version != told.version
     return {
         "since": format_instant(last.as_of),
@@ -150,16 +157,26 @@ def changed(told: Told, kept: Explained, last: Explained | None) -> dict[str, An
             {
                 "family": FAMILIES[family],
                 "change": moves[family],
-                "text": _moved(now, then, family, moves[family] > 0.0, another),
+                "text": _moved(told.features, then, family, moves[family] > 0.0, another),
             }
-            for family in most
+            for family in ranked[:MOST_REASONS]
+            if moves[family]
         ],
-        "others": sum(move for family, move in enumerate(moves) if family not in most),
+        "others": sum([moves[family] for family in ranked[MOST_REASONS:]]),
     }
 
 
-def _moved(now: Vector, then: Vector, family: int, raised: bool, another: bool) -> str:
+def _moved(now: Vector, then: Mapping[int, float], family: int, raised: bool, another: bool) -> str:
+    """What is different in a family, best in the direction in which its part of the risk went."""
+    wanted = 1 if raised else -1
+    other: tuple[int, str] | None = None
     for saying in _CHANGES[family]:
-        if (text := saying.change(now, then, raised)) is not None:
-            return text
-    return f"{TITLES[family]}: {'weighed anew by a newer model' if another else 'details have changed'}"
+        if (found := saying.change(now, then)) is not None:
+            if found[0] == wanted:
+                return found[1]
+            if other is None or (found[0] == 0 and other[0] != 0):
+                other = found
+    if other is None:
+        return f"{TITLES[family]}: {'weighed anew by a newer model' if another else 'little is different'}"
+    speaks, text = other
+    return f"{text}: here that {'raises' if raised else 'lowers'} the risk" if speaks else text

@@ -8,10 +8,10 @@ from typing import Final
 from streams.core.causes import Cause
 from streams.core.composing import Composer
 from streams.core.evidence import band_name
-from streams.core.families import FAMILY_OF
 from streams.core.feature_vector import vector
 from streams.core.features import NAMES
 from streams.core.hashing import output_id
+from streams.core.phrases import VOICE_OF
 from streams.core.policy import band_of
 from streams.core.ports import ChurnScorer, Cut, Facts, Output
 from streams.core.profile import AFTER_EVENTS, Profile
@@ -70,7 +70,7 @@ class Risk:
         if not cold:
             if features is None:
                 features = vector(profile.view, at, self._policy)
-            made = Told.of(at, cut.version, cut.explained(features, FAMILY_OF), features)
+            made = Told.of(at, cut.version, cut.explained(features, VOICE_OF), features)
             probability = made.probability
         previous = delivery.band
         if band is None:
@@ -126,14 +126,13 @@ class Risk:
             "changed": None,
         }
         if made is not None:
-            kept = made.kept()
             body |= {
                 "reasons": reasons(made),
                 "base": made.base,
                 "families": families(made.sums),
-                "changed": changed(made, kept, delivery.explained),
+                "changed": changed(made, delivery.explained),
             }
-            delivery.explained = kept
+            delivery.explained = made.kept()
         else:
             # The simple rule customers are ranked by until there is a model: silence against the usual gap.
             if features is None:

@@ -25,8 +25,10 @@ def money(value: float) -> str:
     """An amount, without a currency: the shop knows its own.
 
     >>> money(1234.5), money(85.0), money(12.4), money(0.0)
-    ('1,234', '85', '12.40', '0')
+    ('1,234', '85', '12.40', 'nothing')
     """
+    if abs(value) < 0.005:
+        return "nothing"
     if abs(value) >= 99.995:
         return f"{value:,.0f}"
     return f"{value:.2f}".removesuffix(".00")
@@ -35,10 +37,12 @@ def money(value: float) -> str:
 def share(value: float) -> str:
     """A part of a whole.
 
-    >>> share(0.123), share(0.004), share(1.0)
-    ('12%', '0.4%', '100%')
+    >>> share(0.123), share(0.004), share(1.0), share(0.0)
+    ('12%', '0.4%', '100%', 'nothing')
     """
-    return f"{value:.0%}" if value >= 0.00995 or value < 0.0005 else f"{value:.1%}"
+    if value < 0.0005:
+        return "nothing"
+    return f"{value:.0%}" if value >= 0.00995 else f"{value:.1%}"
 
 
 def counted(value: float, one: str, many: str) -> str:
@@ -66,12 +70,12 @@ def days(value: float) -> str:
 
 
 def ago(value: float) -> str:
-    """How long ago something was.
+    """How long ago something was, in whole days from two on.
 
-    >>> ago(47.2), ago(1.6), ago(0.01)
-    ('47 days ago', '1.6 days ago', 'less than an hour ago')
+    >>> ago(8.3), ago(1.6), ago(0.01)
+    ('8 days ago', '1.6 days ago', 'less than an hour ago')
     """
-    return f"{days(value)} ago"
+    return f"{days(float(round(value)) if value >= 1.95 else value)} ago"
 
 
 def every(value: float) -> str:

@@ -137,8 +137,8 @@ def test_cut_gives_what_the_port_promises(which: int) -> None:
     assert isinstance(cut.day_ms, int)
     assert isinstance(cut.cold_start, bool)
     groups = [index % 2 for index in range(len(NAMES))]
-    probability, base, sums, terms, usual = cut.explained(vector, groups)
+    probability, base, sums, usual = cut.explained(vector, groups)
     assert 0.0 <= probability <= 1.0
     assert probability == cut.probability(vector)
-    assert (len(sums), len(terms), len(usual)) == (2, len(NAMES), len(NAMES))
+    assert (len(sums), len(usual)) == (2, len(NAMES))
     assert abs(base + sum(sums) - log(probability / (1.0 - probability))) < 1e-9

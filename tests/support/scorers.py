@@ -18,11 +18,11 @@ _QUIET = propensity_features.NAMES.index("silence_hours")
 _CARTS = propensity_features.NAMES.index("carts_open")
 
 
-def _by_group(terms: list[float], groups: Sequence[int]) -> tuple[list[float], list[float]]:
+def _by_group(terms: list[float], groups: Sequence[int]) -> list[float]:
     sums = [0.0] * (max(groups) + 1)
     for term, group in zip(terms, groups, strict=True):
         sums[group] += term
-    return sums, terms
+    return sums
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class SilenceCut:
         terms = [0.0] * len(features)
         terms[_RECENCY], terms[_ORDERS] = 1.2 * features[_RECENCY], -0.9 * features[_ORDERS]
         terms[_CLICKS] = -0.3 * features[_CLICKS]
-        return self.probability(features), self._drift, *_by_group(terms, groups), [0.0] * len(features)
+        return self.probability(features), self._drift, _by_group(terms, groups), [0.0] * len(features)
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class FixedScorer:
         terms[_RECENCY] = 0.5
         held = min(max(probability, 1e-12), 1 - 1e-12)
         base = log(held / (1 - held)) - 0.5
-        return probability, base, *_by_group(terms, groups), [1.0] * len(features)
+        return probability, base, _by_group(terms, groups), [1.0] * len(features)
 
     def cut_at(self, instant_ms: int) -> tuple[Cut, bool]:
         return self, self.stale

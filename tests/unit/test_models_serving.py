@@ -59,23 +59,23 @@ def test_carries_version_and_day_of_its_record() -> None:
     assert (cut.version, cut.day_ms, cut.cold_start) == (record()["version"], START, False)
 
 
-def test_a_term_is_the_weight_times_the_distance_from_the_average_customer() -> None:
+def test_a_part_is_the_weight_times_the_distance_from_the_average_customer() -> None:
     learner, cut = model(), ServingCut.from_record(record())
     deviation = math.sqrt(learner.squares[0] / learner.counts[0])
     made = cut.explained([60.0, 8.0, 2.0], GROUPS)
     assert made.usual == learner.means.tolist()
-    assert made.terms[0] == pytest.approx(learner.weights[0] * (60.0 - learner.means[0]) / deviation)
+    assert made.sums[0] == pytest.approx(learner.weights[0] * (60.0 - learner.means[0]) / deviation)
 
 
-def test_a_term_is_clipped_as_the_learner_clips() -> None:
+def test_a_part_is_clipped_as_the_learner_clips() -> None:
     learner, cut = model(), ServingCut.from_record(record())
-    assert cut.explained([1e9, 8.0, 2.0], GROUPS).terms[0] == pytest.approx(6.0 * learner.weights[0])
+    assert cut.explained([1e9, 8.0, 2.0], GROUPS).sums[0] == pytest.approx(6.0 * learner.weights[0])
 
 
-def test_the_average_customer_has_no_terms_and_the_base_for_a_logit() -> None:
+def test_the_average_customer_has_the_base_for_a_logit_and_nothing_else() -> None:
     learner, cut = model(), ServingCut.from_record(record())
     made = cut.explained(learner.means.tolist(), GROUPS)
-    assert made.terms == [0.0, 0.0, 0.0]
+    assert made.sums == [0.0, 0.0]
     assert made.base == learner.weights[-1]
 
 
@@ -84,9 +84,10 @@ def test_explained_gives_the_probability_that_is_served() -> None:
     assert cut.explained(vector, GROUPS).probability == cut.probability(vector)
 
 
-def test_terms_are_summed_by_group() -> None:
-    made = ServingCut.from_record(record()).explained([900.0, 0.0, 2.0], GROUPS)
-    assert made.sums == [made.terms[0], made.terms[1] + made.terms[2]]
+def test_parts_are_summed_by_group() -> None:
+    cut, vector = ServingCut.from_record(record()), [900.0, 0.0, 2.0]
+    apart = cut.explained(vector, (0, 1, 2)).sums
+    assert cut.explained(vector, GROUPS).sums == [apart[0], apart[1] + apart[2]]
 
 
 def test_other_groups_of_the_same_cut_are_summed_anew() -> None:
@@ -225,4 +226,4 @@ def test_frontier_remembers_the_furthest_day() -> None:
 
 
 def test_the_empty_cut_finds_everybody_average() -> None:
-    assert empty_cut().explained([1.0, 2.0], (0, 1)) == (0.5, 0.0, [0.0, 0.0], [0.0, 0.0], [1.0, 2.0])
+    assert empty_cut().explained([1.0, 2.0], (0, 1)) == (0.5, 0.0, [0.0, 0.0], [1.0, 2.0])
