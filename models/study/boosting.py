@@ -35,7 +35,7 @@ class RefittedBoosting:
         Labels between two fits; the first comes after 500, with both classes.
     """
 
-    def __init__(self, size: int, fit: Fit, *, window: int = 20_000, every: int = 2_000) -> None:
+    def __init__(self, size: int, fit: Fit, *, window: int = 20_000, every: int = 3_000) -> None:
         self._fit = fit
         self._every = every
         self._rows = np.zeros((window, size), dtype=np.float32)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 
@@ -37,6 +38,12 @@ class Judgement:
     learn_us: float
     score_us: float
     state_bytes: int
+
+    @classmethod
+    def of_body(cls, body: Mapping[str, Any]) -> Self:
+        """The inverse of :meth:`body`."""
+        cuts = {name: Figures(**found) for name, found in body["cuts"].items()}
+        return cls(**{**body, "prequential": Figures(**body["prequential"]), "cuts": cuts})
 
     def body(self) -> dict[str, Any]:
         """JSON-ready."""

@@ -26,7 +26,9 @@ QUICK_SHARE: Final = 12
 """``QUICK=1``: one user in so many."""
 
 
-def study(sets: Sequence[str], place: Place, processes: int, only: Sequence[str], families: bool) -> str:
+def study(
+    sets: Sequence[str], place: Place, processes: int, only: Sequence[str], *, families: bool, resume: bool
+) -> str:
     """Run it all, write it down, and give the tables for a terminal."""
     loaded = [gathered(name, FOLDER, place.kept, place.quick) for name in sets]
     chosen = [one for one in candidates(fits()) if not only or one.name == CHAMPION or any(t in one.name for t in only)]
@@ -37,12 +39,12 @@ def study(sets: Sequence[str], place: Place, processes: int, only: Sequence[str]
     varied = variations(first.features, first.families, extra=HABITS) if families else []
     tasks = dict.fromkeys(
         [
-            *(Task(name, one.name, one.one_user_in, None) for one in reversed(chosen) for name in sets),
             *(Task(name, CHAMPION, share, None) for share in shares for name in sets),
             *(Task(name, CHAMPION, 1, one.features) for one in varied for name in sets),
+            *(Task(name, one.name, one.one_user_in, None) for one in chosen for name in sets),
         ]
     )
-    found = dict(results(place, list(tasks), processes))
+    found = dict(results(place, list(tasks), processes, resume))
 
     def of(candidate: str, share: int, features: tuple[str, ...] | None = None) -> Judged:
         return {name: found[Task(name, candidate, share, features)] for name in sets}
@@ -69,6 +71,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--quick", action="store_true", help=f"one user in {QUICK_SHARE}")
     parser.add_argument("--only", default="", help="candidates whose names hold one of these words, by comma")
     parser.add_argument("--without-families", action="store_true")
+    parser.add_argument("--resume", action="store_true", help="take what an interrupted study has finished")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--out", type=Path, default=Path("out/study"))
     asked = parser.parse_args(arguments)
@@ -82,7 +85,7 @@ def main(arguments: Sequence[str]) -> int:
     began = time.monotonic()
     place = Place(asked.out, QUICK_SHARE if asked.quick else 1)
     only = [word for word in asked.only.split(",") if word]
-    print(study(sets, place, asked.processes, only, not asked.without_families))
+    print(study(sets, place, asked.processes, only, families=not asked.without_families, resume=asked.resume))
     print(f"{(time.monotonic() - began) / 60:.1f} minutes")
     return 0
 

@@ -50,7 +50,7 @@ class StudyLog(NamedTuple):
 
 
 LOGS: Final = {
-    "cd": StudyLog("cdnow", 90, 450, ("1998-03-31",), 3),
+    "cd": StudyLog("cdnow", 90, 450, ("1998-03-31",), 6),
     "or": StudyLog("online_retail_2011", 60, 180, ("2011-08-31", "2011-09-30")),
     "cj": StudyLog("complete_journey_dev", 30, 90, ("2017-09-30", "2017-11-15")),
 }

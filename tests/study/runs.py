@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -57,16 +58,37 @@ def run(place: Place, task: Task) -> tuple[Task, Judgement]:
     return task, judge(study, run, bytes_of(contender))
 
 
-def results(place: Place, tasks: Sequence[Task], processes: int) -> Iterator[tuple[Task, Judgement]]:
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        waiting = [pool.submit(run, place, task) for task in tasks]
-        for number, done in enumerate(as_completed(waiting), 1):
-            task, found = done.result()
+def results(
+    place: Place, tasks: Sequence[Task], processes: int, resume: bool = False
+) -> Iterator[tuple[Task, Judgement]]:
+    """Every task and what came of it, as they end; each is written down at once.
+
+    ``resume`` takes what an earlier, interrupted study wrote down, and runs the rest.
+    """
+    log = place.kept / "runs.jsonl"
+    done = dict(_written(log)) if resume else {}
+    yield from ((task, done[task]) for task in tasks if task in done)
+    left = [task for task in tasks if task not in done]
+    with (
+        ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool,
+        log.open("a" if resume else "w", encoding="utf-8") as written,
+    ):
+        for number, ended in enumerate(as_completed([pool.submit(run, place, task) for task in left]), 1):
+            task, found = ended.result()
+            print(json.dumps([*task, found.body()]), file=written, flush=True)
             what = task.candidate if task.features is None else f"{len(task.features)} features"
             overall = found.prequential
             print(
-                f"[{number}/{len(tasks)}] {task.set_name} {what}: log loss {overall.log_loss:.4f}, "
+                f"[{number}/{len(left)}] {task.set_name} {what}: log loss {overall.log_loss:.4f}, "
                 f"AUC {overall.auc or float('nan'):.4f}, {found.learn_us:,.0f} µs/example",
                 flush=True,
             )
             yield task, found
+
+
+def _written(log: Path) -> Iterator[tuple[Task, Judgement]]:
+    if log.is_file():
+        for line in log.read_text(encoding="utf-8").splitlines():
+            name, candidate, share, features, body = json.loads(line)
+            task = Task(name, candidate, share, None if features is None else tuple(features))
+            yield task, Judgement.of_body(body)
