@@ -38,7 +38,7 @@ def topic() -> tuple[Body, ...]:
         for number in range(day * PER_DAY, (day + 1) * PER_DAY):
             vector = random.normal(size=3).astype("<f4")
             logit = 0.8 * vector[0] - 0.5 * vector[1] - 0.5 + (day >= SHIFT_DAY)
-            came = {
+            came: dict[str, Any] = {
                 "features": base64.b64encode(vector.tobytes()).decode(),
                 "churned": bool(random.random() < 1.0 / (1.0 + np.exp(-logit))),
                 "spaced": number % 3 > 0,
