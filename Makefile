@@ -11,7 +11,7 @@ TESTS  ?= tests
 # Two a core: many tests wait for brokers, sessions and processes.
 PROCESSES ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 
-.PHONY: help setup demo test long simulate chaos fuzz neighbours quality lint format docs kafka lock
+.PHONY: help setup demo test long simulate chaos fuzz neighbours quality study lint format docs kafka lock
 
 help: ## what there is to make
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,12 @@ quality: setup ## churn as served on the real logs, beside LightGBM (ONLY=log KE
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-study.lock
 	@$(BIN)/python -m tests.quality $(if $(ONLY),--only $(ONLY)) $(if $(KEPT),--kept $(KEPT)) $(if $(JSON),--json $(JSON)) \
 		$(if $(LIGHTGBM),--lightgbm)
+
+study: setup ## candidates and families of features on the real logs, a table out (SETS=or,cj QUICK=1 ONLY=posterior,SGD)
+	@$(BIN)/python -c 'import lightgbm' 2>/dev/null || \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-study.lock
+	@$(BIN)/python -m tests.study $(if $(SETS),--sets $(SETS)) $(if $(QUICK),--one-user-in 12) $(if $(ONLY),--only $(ONLY)) \
+		$(if $(RESUME),--resume)
 
 lint: setup ## ruff, mypy --strict and the import arrows
 	$(BIN)/ruff check .

@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 from models.study.candidates import CHAMPION, candidates
 from models.study.families import Variation, variations
@@ -22,18 +21,14 @@ from tests.study.gather import HABITS, LOGS, gathered
 from tests.study.runs import Place, Task, results
 from tests.support.shared_logs import FOLDER
 
-QUICK_SHARE: Final = 12
-"""``QUICK=1``: one user in so many."""
-
 
 def study(
     sets: Sequence[str], place: Place, processes: int, only: Sequence[str], *, families: bool, resume: bool
 ) -> str:
     """Run it all, write it down, and give the tables for a terminal."""
-    loaded = [gathered(name, FOLDER, place.kept, place.quick) for name in sets]
+    loaded = [gathered(name, FOLDER, place.kept, place.share) for name in sets]
     chosen = [one for one in candidates(fits()) if not only or one.name == CHAMPION or any(t in one.name for t in only)]
-    if place.quick > 1:
-        chosen = [one._replace(one_user_in=1) for one in chosen]
+    chosen = [one._replace(one_user_in=max(1, one.one_user_in // place.share)) for one in chosen]
     shares = sorted({one.one_user_in for one in chosen} | {1})
     first = loaded[0]
     varied = variations(first.features, first.families, extra=HABITS) if families else []
@@ -68,7 +63,7 @@ def main(arguments: Sequence[str]) -> int:
     """The exit code."""
     parser = argparse.ArgumentParser(prog="make study", description=__doc__)
     parser.add_argument("--sets", default=",".join(LOGS), help="of: " + ", ".join(LOGS))
-    parser.add_argument("--quick", action="store_true", help=f"one user in {QUICK_SHARE}")
+    parser.add_argument("--one-user-in", type=int, default=1, metavar="N", help="smaller shops, for a quicker look")
     parser.add_argument("--only", default="", help="candidates whose names hold one of these words, by comma")
     parser.add_argument("--without-families", action="store_true")
     parser.add_argument("--resume", action="store_true", help="take what an interrupted study has finished")
@@ -83,7 +78,7 @@ def main(arguments: Sequence[str]) -> int:
     for library in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(library, "1")  # the processes that the pool starts load the libraries
     began = time.monotonic()
-    place = Place(asked.out, QUICK_SHARE if asked.quick else 1)
+    place = Place(asked.out, asked.one_user_in)
     only = [word for word in asked.only.split(",") if word]
     print(study(sets, place, asked.processes, only, families=not asked.without_families, resume=asked.resume))
     print(f"{(time.monotonic() - began) / 60:.1f} minutes")

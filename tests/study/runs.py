@@ -31,17 +31,17 @@ class Task(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where sets are kept, and how much smaller than usual they are."""
+    """Where sets are kept, and one user in how many they hold, beyond what each set says."""
 
     kept: Path
-    quick: int
+    share: int
 
 
 @lru_cache(maxsize=4)
 def _set(place: Place, name: str, one_user_in: int) -> StudySet:
     if one_user_in > 1:
         return _set(place, name, 1).one_user_in(one_user_in)
-    return gathered(name, FOLDER, place.kept, place.quick, tell=lambda text: None)
+    return gathered(name, FOLDER, place.kept, place.share, tell=lambda text: None)
 
 
 def _catalogue(study: StudySet) -> tuple[str, ...]:
