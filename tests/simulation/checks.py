@@ -12,12 +12,20 @@ from models.heads import head_of
 from models.trainer import Trainer
 from streams.core.tally import pending
 from streams.model_records import head_specs
-from streams.topics import CHURN_RISK, DEAD_LETTERS, LATE_EVENTS, SEGMENT_CHANGES, TRAINING_EXAMPLES, USER_PROFILES
+from streams.topics import (
+    CHURN_RISK,
+    DEAD_LETTERS,
+    LATE_EVENTS,
+    PURCHASE_PROPENSITY,
+    SEGMENT_CHANGES,
+    TRAINING_EXAMPLES,
+    USER_PROFILES,
+)
 from tests.simulation.event_log import EventLog
 from tests.simulation.kafka import Record
 from tests.simulation.world import HORIZON_DAYS, Outcome
 
-APPENDED: Final = (SEGMENT_CHANGES, CHURN_RISK, LATE_EVENTS)
+APPENDED: Final = (SEGMENT_CHANGES, CHURN_RISK, PURCHASE_PROPENSITY, LATE_EVENTS)
 
 
 class NotingTrainer(Trainer):
@@ -84,7 +92,7 @@ def _difference(found: dict[str, bytes | None], wanted: dict[str, bytes | None],
 
 def _accounted(outcome: Outcome, reference: Outcome, log: EventLog) -> Iterator[str]:
     for partition, found in outcome.settled.items():
-        if pending(found.tally) != found.waiting:
+        if {head: pending(counts) for head, counts in found.tally.items()} != found.waiting:
             yield f"partition {partition} has {found.waiting} scores that wait, and accounts for {found.tally}"
         wanted = reference.settled[partition].tally
         if not log.live and found.tally != wanted:
@@ -118,6 +126,7 @@ def _one_content(outcome: Outcome, log: EventLog) -> Iterator[str]:
 DECIDED: Final = {
     SEGMENT_CHANGES: ("user_id", "dimension", "previous", "current", "phase", "cause"),
     CHURN_RISK: ("user_id", "as_of", "band", "previous_band", "scheduled", "cold_start", "model"),
+    PURCHASE_PROPENSITY: ("user_id", "as_of", "probability", "scheduled", "cold_start", "model"),
     USER_PROFILES: ("user_id", "as_of"),
     LATE_EVENTS: ("user_id", "as_of", "event"),
 }
@@ -138,7 +147,7 @@ def _last_told(outcome: Outcome, reference: Outcome) -> Iterator[str]:
 
 def _last(outcome: Outcome) -> dict[tuple[str, str], Any]:
     newest: dict[tuple[str, str], tuple[int, Any]] = {}
-    for topic in (SEGMENT_CHANGES, CHURN_RISK, USER_PROFILES):
+    for topic in (SEGMENT_CHANGES, CHURN_RISK, PURCHASE_PROPENSITY, USER_PROFILES):
         for record in _records(outcome, topic):
             user = (record.key or b"").decode()
             if record.value is None:
@@ -157,9 +166,13 @@ def _told(topic: str, body: dict[str, Any]) -> Any:
         return body["current"]
     if topic == CHURN_RISK:
         return body["band"]
-    # A score at a purchase is told if it moved by 0.05, so arrival within the grace decides which of two close ones is.
+    # A score at an event is told if it moved by 0.05, so arrival within the grace decides which of two close ones is.
+    if topic == PURCHASE_PROPENSITY:
+        return body["cold_start"]
     risk = body["risk"] and body["risk"]["band"]
-    return {name: value for name, value in body.items() if name not in ("id", "seq", "as_of", "windows", "risk")}, risk
+    left_out = ("id", "seq", "as_of", "windows", "risk", "propensity", "value")
+    told = {name: value for name, value in body.items() if name not in left_out}
+    return told, risk, body["propensity"] is None, (body["value"]["tier"], body["value"]["rfm"])
 
 
 def _examples(outcome: Outcome, reference: Outcome, log: EventLog) -> Iterator[str]:
