@@ -105,7 +105,9 @@ class GaussianRegression:
         variance = max(float(np.add.reduce(spread * z)), 0.0)
         gain = self.likelihood_weight / (1.0 + self.likelihood_weight * variance)
         self.weights += spread * (gain * (target - float(np.add.reduce(self.weights * z))))
-        self.covariance -= spread[:, None] * (spread * gain)
+        # A product of one vector with itself is symmetric to the bit, as the stored triangle needs.
+        spread *= math.sqrt(gain)
+        self.covariance -= spread[:, None] * spread
 
     def widen(self, factor: float) -> None:
         """Doubt what was learned: variances grow by a factor (at least 1), though never beyond the prior's."""

@@ -27,6 +27,8 @@ RECORD_HORIZONS: Final = 3
 """A customer's own record is read over at least this many horizons, if the catalogue has such a window."""
 UNTRIED: Final = 100
 """Labels before which nothing is corrected: predictions of hardly anything would be held against what came."""
+MEMORY: Final = 2_000
+"""Labels over which the corrections look back: each lets a 2,000th of what was learned of them go."""
 RATIO_LIMIT: Final = 3.0
 """The total is never corrected by more than this factor, either way."""
 _SPEND_WINDOW: Final = re.compile(r"net_spend_(\d+)d")
@@ -128,7 +130,7 @@ class SpendModel:
         self.most = 0.0
         """The highest spend of a label, in currency units: nobody is expected to spend more by the regression."""
         self._exp_residuals = 0.0
-        self._tried = 0
+        self._tried = 0.0
         self._pull = self._room = 0.0
         self._spent = self._predicted = 0.0
         self._all_spent = 0.0
@@ -200,20 +202,25 @@ class SpendModel:
         self.labels += 1
 
     def _try(self, x: npt.NDArray[np.float64], spend: float, target: float) -> None:
-        """Hold what would have been said against what came."""
+        """Hold what would have been said against what came, before which a little is forgotten."""
         mean_log, most_log = self.regression.mean(x), math.log1p(self.most)
         own = self.record.per_horizon(x)
-        smearing = self.smearing
-        self._spent += spend
-        self._predicted += conditional(mean_log, most_log, smearing, self.trust, 1.0, own)
+        said = conditional(mean_log, most_log, self.smearing, self.trust, 1.0, own)
+        regression = conditional(mean_log, most_log, self.smearing, 0.0, 1.0, None)
+        kept = 1.0 - 1.0 / MEMORY
+        self._tried *= kept
+        self._exp_residuals *= kept
+        self._pull *= kept
+        self._room *= kept
+        self._spent = self._spent * kept + spend
+        self._predicted = self._predicted * kept + said
         if own is not None:
-            regression = conditional(mean_log, most_log, smearing, 0.0, 1.0, None)
             apart = own - regression
             if apart:
                 self._pull += apart * (spend - regression) / (own + regression)
                 self._room += apart * apart / (own + regression)
         self._exp_residuals += math.exp(math.log1p(target) - min(mean_log, most_log))
-        self._tried += 1
+        self._tried += 1.0
 
     def widen(self, factor: float) -> None:
         """Trust what was learned less: variances grow by ``factor`` (at least 1), never beyond the prior."""
@@ -251,8 +258,8 @@ class SpendModel:
         model = cls(features, int(state["horizon_days"]))
         model.regression = GaussianRegression.from_state(features, state)
         model._limit = LogHistogram.from_state(state["limit"])
-        model.labels, model._tried = int(state["labels"]), int(state["tried"])
-        if not 0 <= model._tried <= model.labels == model._limit.count:
+        model.labels, model._tried = int(state["labels"]), float(state["tried"])
+        if not 0.0 <= model._tried <= model.labels == model._limit.count:
             raise ValueError(f"{model.labels} labels, {model._tried} tried, {model._limit.count} counted")
         model.most = float(state["most"])
         if not 0.0 <= model.most < math.inf:
