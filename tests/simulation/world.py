@@ -15,7 +15,7 @@ from unittest.mock import patch
 from faust.types import TP
 
 from streams.core.events import INPUT_TOPICS
-from streams.core.tally import CHURN, Tally
+from streams.core.tally import STATES, Counts, Tally
 from streams.live import judging, partition_owner
 from streams.live.accounts import waiting_in
 from streams.live.changelog import Changelog
@@ -52,10 +52,10 @@ class Settled:
     """Settled bytes by user."""
     stored: dict[bytes, bytes]
     """What stands in its store, but for the partition record."""
-    tally: dict[str, int]
-    """What became of the churn scores, by the partition record."""
-    waiting: int
-    """Churn scores that wait in the profiles."""
+    tally: Counts
+    """What became of the scheduled scores of each head, by the partition record."""
+    waiting: dict[str, int]
+    """Scores that wait in the profiles, by head."""
 
 
 @dataclass(slots=True)
@@ -357,8 +357,8 @@ class World:
                 engine.restore(key.decode(), value)
                 users.append(key.decode())
             settled = {user: engine.settled(user) for user in sorted(users)}
-            counts = (record.tally or Tally()).body()[CHURN]
-            served = sum(waiting_in(key, value)[CHURN] for key, value in store.profiles())
+            counts = (record.tally or Tally()).body()
+            served = {head: sum(waiting_in(key, value)[head] for key, value in store.profiles()) for head in STATES}
             self.outcome.settled[partition] = Settled(
                 record.watermark, record.newest, settled, self._stored(store), counts, served
             )
