@@ -66,8 +66,8 @@ def portrait(profile: Profile, mode: str, propensity_days: int) -> Output:
         "value": {
             "tier": tier_name(view.tier),
             "rfm": rfm_text(view.rfm),
-            "expected_spend": delivery.spend,
-            "clv": delivery.clv,
+            "expected_spend": delivery.spend if view.orders else None,
+            "clv": delivery.clv if view.orders else None,
         },
         "risk": None
         if delivery.scored_at < 0

@@ -28,7 +28,7 @@ from tests.support.shared_logs import real_log
 UNTIL = "1997-01-24T00:00:00Z"
 HORIZON_DAYS = 2
 """So short that the model has learned enough to serve before the end, and labels of what it served are known."""
-OUTPUTS = ("segment-changes", "churn-risk", "late-events")
+OUTPUTS = ("segment-changes", "churn-risk", "customer-value", "late-events")
 SCORED = {"churn": "churn-risk", "propensity": "purchase-propensity"}
 
 pytestmark = pytest.mark.data
