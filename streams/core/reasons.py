@@ -43,6 +43,9 @@ FACTS: Final[tuple[str, ...]] = (
     "last_order_value",
     "carts_open",
     "visit_days_30d",
+    "tenure_days",
+    "order_days_60d",
+    "order_days_180d",
 )
 """What a profile keeps of the vector that was told last, in this order: new ones go to the end, none is taken away."""
 _FACTS: Final = tuple(NAMES.index(name) for name in FACTS)
@@ -117,10 +120,11 @@ def _said(told: Told, family: int) -> tuple[int, str]:
     """The feature that speaks for the family, and the sentence about it."""
     voices, features, usual = told.voices, told.features, told.usual
     ranked = sorted(range(*SPANS[family]), key=voices.__getitem__, reverse=True)
+    raising = [voice for voice in ranked if voices[voice] > 0.0]
     for least in (NOTICED, 0.0):
-        for voice in ranked:
+        for voice in raising:
             saying = SAYINGS.get(SPEAKERS[voice])
-            if saying is not None and (text := saying.reason(features, usual, voices[voice], least)) is not None:
+            if saying is not None and (text := saying.reason(features, usual, least)) is not None:
                 return saying.feature, text
     for voice in ranked:
         saying = SAYINGS.get(SPEAKERS[voice])

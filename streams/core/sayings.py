@@ -52,11 +52,8 @@ class Saying(Protocol):
     def feature(self) -> int:
         """Its index in the catalogue."""
 
-    def reason(self, vector: Vector, usual: Vector, weight: float, least: float) -> str | None:
-        """The saying as a reason for leaving; None where it is none.
-
-        ``weight`` is what the feature and its kin add to the logit; less difference than ``least`` is not told.
-        """
+    def reason(self, vector: Vector, usual: Vector, least: float) -> str | None:
+        """The saying as a reason for leaving; None where it is none, or the difference is less than ``least``."""
 
     def plain(self, vector: Vector, usual: Vector) -> str | None:
         """The saying as a mere fact; None where it cannot be said."""
@@ -96,10 +93,10 @@ class Compared:
     holds: Callable[[Vector], bool] = always
     counts: bool = False
 
-    def reason(self, vector: Vector, usual: Vector, weight: float, least: float) -> str | None:
+    def reason(self, vector: Vector, usual: Vector, least: float) -> str | None:
         """See :class:`Saying`."""
         away = vector[self.feature] - usual[self.feature]
-        if abs(away) < least or (away * self.speaks <= 0.0 if self.speaks else weight <= 0.0):
+        if abs(away) < least or (self.speaks and away * self.speaks <= 0.0):
             return None
         text, different = self._against(vector, usual)
         return text if different else None
@@ -153,7 +150,7 @@ class Own:
     told: Callable[[Vector], str | None]
     fact: Callable[[Vector], str | None]
 
-    def reason(self, vector: Vector, usual: Vector, weight: float, least: float) -> str | None:
+    def reason(self, vector: Vector, usual: Vector, least: float) -> str | None:
         """See :class:`Saying`."""
         return self.told(vector)
 
@@ -164,11 +161,13 @@ class Own:
     def change(self, now: Vector, then: Mapping[int, float]) -> tuple[int, str] | None:
         """Silence against the usual gap, now and then."""
         moved = now[_RECENCY] - now[_GAP] - then[_RECENCY] + then[_GAP]
-        if -SEEN < moved < SEEN or not has_rhythm(now):
+        if -SEEN < moved < SEEN:
             return None
         mine, before = ago(expm1(now[_RECENCY])), ago(expm1(then[_RECENCY]))
         usually, once = every(expm1(now[_GAP])), every(expm1(then[_GAP]))
         if (mine, usually) == (before, once):
             return None
+        if not has_rhythm(now):
+            return (1 if moved > 0.0 else -1), f"last order {mine}; {before} at the last score"
         earlier = before if usually == once else f"{before}, usually {once},"
         return (1 if moved > 0.0 else -1), f"last order {mine}, usually {usually}; {earlier} at the last score"
