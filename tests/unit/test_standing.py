@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from streams.core.errors import StateError, TopicError
+from streams.core.tally import Tally
 from streams.live.partition_record import InputPosition, PartitionRecord
 from streams.live.standing import Cause, InputNow, Surroundings, accepted, judged, misfits, start_offset
 
@@ -207,3 +208,13 @@ class TestAccepting:
         ]
         fields = {name: getattr(around, name) for name in Surroundings.__slots__}
         assert misfits(going_on, Surroundings(**{**fields, "inputs": tuple(committed)})) == []
+
+
+class TestTally:
+    counted = msgspec.structs.replace(RECORD, tally=Tally(counts={"churn": {"opened": 3}}))
+
+    def test_scores_are_counted_anew_where_a_loss_of_profiles_is_accepted(self) -> None:
+        assert accepted(self.counted, now(changelog_oldest=7)).tally is None
+
+    def test_the_count_goes_on_where_anything_else_is_accepted(self) -> None:
+        assert accepted(self.counted, now({"topic_id": "new-id"})).tally == self.counted.tally
