@@ -10,6 +10,7 @@ from functools import lru_cache
 from math import log, log1p
 from typing import Final, NamedTuple
 
+from streams.core.bends import bends
 from streams.core.events import DAY_MS, MICRO, Kind
 from streams.core.lifecycle import gaps, usual_gap_ms
 from streams.core.policy import Compiled
@@ -112,10 +113,6 @@ def _money(amount: int) -> float:
     return log1p(amount / MICRO) if amount > 0 else 0.0
 
 
-def _over(value: float, knot: float) -> float:
-    return value - knot if value > knot else 0.0
-
-
 def vector(state: State, as_of: int, policy: Compiled) -> list[float]:
     """All features of a customer as of an instant at or after everything folded.
 
@@ -156,28 +153,14 @@ def vector(state: State, as_of: int, policy: Compiled) -> list[float]:
     no_rhythm = 1.0 if len(state.purchase_days) < 3 else 0.0
     log_recency, log_tenure, log_gap, log_days = log1p(recency), log1p(tenure), log1p(gap), log1p(days_ever)
     log_d90 = log1p(d90)
-    overdue = log_recency - log_gap
     rate_90 = log((d90 + 0.3) / (min(tenure, 90.0) + 11.0))
-    return [
+    observed = [
         log_recency,
         log1p(seen if seen > 0 else 0.0),
         log1p(second),
         recency / tenure if tenure > 0 else 0.0,
-        _over(log_recency, 1.0),
-        _over(log_recency, 2.0),
-        _over(log_recency, 3.0),
-        _over(log_recency, 4.0),
-        _over(log_recency, 5.0),
-        log_recency * log_recency,
-        log_recency * one_time,
-        log_recency * no_rhythm,
-        log_recency * log_days,
-        log_recency * log_tenure,
         log_recency * rate_90,
-        log_recency * log_d90,
         log_tenure,
-        log_tenure * log_tenure,
-        log_tenure * one_time,
         log1p(orders_ever),
         log_days,
         one_time,
@@ -187,10 +170,6 @@ def vector(state: State, as_of: int, policy: Compiled) -> list[float]:
         rhythm.log_longest,
         rhythm.log_last,
         rhythm.spread,
-        rhythm.log_last - rhythm.log_mean,
-        overdue,
-        log_recency - rhythm.log_longest,
-        log_recency - rhythm.log_mean,
         no_rhythm,
         rhythm.log_mean_of_3,
         rhythm.log_mean_of_6,
@@ -201,14 +180,6 @@ def vector(state: State, as_of: int, policy: Compiled) -> list[float]:
         log((longer + 0.5) / (known - longer + 0.5)),
         log((longer_30 + 0.5) / (longer - longer_30 + 0.5)),
         log((longer_90 + 0.5) / (longer - longer_90 + 0.5)),
-        (log_recency - rhythm.log_typical) / (rhythm.log_spread + 0.5),
-        _over(overdue, -2.0),
-        _over(overdue, -1.0),
-        _over(overdue, 0.0),
-        _over(overdue, 1.0),
-        _over(overdue, 2.0),
-        overdue * overdue,
-        overdue * log_days,
         log1p(o7),
         log1p(o30),
         log1p(o90),
@@ -246,3 +217,4 @@ def vector(state: State, as_of: int, policy: Compiled) -> list[float]:
         log((c7 + 0.5) / (c30 / 4.0 + 0.5)),
         log1p(state.active_days),
     ]
+    return observed + bends(observed)

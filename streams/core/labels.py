@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from streams.core.evidence import tier_name
+from streams.core.features import completed
 from streams.core.hashing import output_id
 from streams.core.ports import Example
 from streams.core.profile import Profile
@@ -21,6 +22,7 @@ def labelled(profile: Profile, head: str, observation: Observation, served: Serv
     """
     churn = head == CHURN
     kind = ("example",) if churn else ("example", head)
+    kept = observation.features
     apart = spaced if churn else propensity_spaced
     return Example(
         id=output_id(profile.user_id, *kind, str(observation.as_of)),
@@ -34,7 +36,7 @@ def labelled(profile: Profile, head: str, observation: Observation, served: Serv
         cold_start=served.cold_start,
         stage=STAGE_NAMES[observation.stage],
         tier=tier_name(observation.tier),
-        features=observation.features,
+        features=completed(kept) if churn and kept is not None else kept,
         head=head,
         spend=observation.spend if observation.spend >= 0 else None,
         spaced=apart(profile.user_hash, observation.as_of, observation.due - observation.as_of),

@@ -68,7 +68,7 @@ class Observation(msgspec.Struct, array_like=True, gc=False):
     stage: int
     tier: int
     features: bytes | None
-    """float32, little-endian; None for those that are not learned from."""
+    """Observed ones as float32, little-endian; None for those that are not learned from."""
     spend: int = 0
     """Gross millionths of what was bought until ``due``: accepted lines with a positive quantity that are no outliers.
     Negative where it was not noted from the beginning."""
