@@ -16,8 +16,6 @@ STATES: Final = 13
 """Whole horizons since the last order, the last state for that many and more."""
 PRIOR: Final = 20.0
 """A state begins with this many labels' worth of the chance of the state before it."""
-LASTING: Final = 0.5
-"""How much of the way in which a customer differs now stays with them."""
 _EDGE: Final = 1e-6
 
 
@@ -113,8 +111,8 @@ def buying_horizons(
     """Expected number of horizons with a purchase within the coming days.
 
     The first horizon has the customer's own chance. How it compares with that of their state, as odds, is how the
-    customer differs from others in it; half of that (on the logit scale) stays with them from then on: the rest of one
-    score is the moment, and noise. The last horizon counts for the part of it that lies within.
+    customer differs from others in it, and that stays with them from then on, whatever state they come to. The last
+    horizon counts for the part of it that lies within.
 
     Parameters
     ----------
@@ -132,7 +130,7 @@ def buying_horizons(
     >>> buying_horizons([0.5, 0.5], 0, 0.5, 100, 250)
     1.25
     """
-    differs = LASTING * (_logit(first) - _logit(chances[state]))
+    differs = _logit(first) - _logit(chances[state])
     own = [_sigmoid(_logit(chance) + differs) for chance in chances]
     last = len(chances) - 1
     # Where the customer may stand: probability per state of silence.

@@ -91,12 +91,12 @@ class TestBuyingHorizons:
         third = second * 0.6 + 0.3 * 0.4 * 0.3 + 0.7 * 0.9 * 0.1
         assert buying_horizons(self.CHANCES, 1, 0.3, 30, 90) == pytest.approx(0.3 + second + third)
 
-    def test_half_of_how_a_customer_differs_stays_with_them(self) -> None:
+    def test_how_a_customer_differs_from_their_state_stays_with_them_as_odds(self) -> None:
         def odds(p: float) -> float:
             return p / (1 - p)
 
-        lasting = math.sqrt(odds(0.6) / odds(0.3))
-        first, last = (odds(c) * lasting / (1 + odds(c) * lasting) for c in (0.6, 0.1))
+        differs = odds(0.6) / odds(0.3)
+        first, last = (odds(c) * differs / (1 + odds(c) * differs) for c in (0.6, 0.1))
         assert buying_horizons(self.CHANCES, 1, 0.6, 30, 60) == pytest.approx(0.6 + 0.6 * first + 0.4 * last)
 
     def test_it_lies_between_multiplied_chances_and_as_many_horizons(self) -> None:
