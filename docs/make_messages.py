@@ -6,12 +6,14 @@ The examples are real messages of that run. Tests hold the schemas to the code a
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from models.scorecards import scorecard_records
 from streams import codec
 from streams.core.events import INPUT_TOPICS
 from streams.core.input_messages import INPUT_BODIES, input_schema_of
@@ -25,6 +27,7 @@ from streams.replay.offline import RunOptions
 HERE = Path(__file__).resolve().parent
 SCHEMAS = HERE / "schemas"
 PAGE = HERE / "messages.md"
+MOST_COLUMNS = 150
 _FILES = {"user-profiles": "profiles.jsonl"}
 
 
@@ -70,9 +73,32 @@ def examples() -> dict[str, dict[str, Any]]:
             [ShopLog(shop)], out, RunOptions(horizon_days=14, policy=read_policy(None)), started_ms=4_000_000_000_000
         )
         for topic in BODIES:
+            if topic == "model-scorecard":
+                found[topic] = _scorecard(out)
+                continue
             with (out / _FILES.get(topic, f"{topic}.jsonl")).open("rb") as lines:
                 found[topic] = _telling(topic, map(codec.decode, lines))
     return found
+
+
+def _scorecard(out: Path) -> dict[str, Any]:
+    """The last scorecard of churn, with one group of each kind, and one bin of each: they all look alike."""
+    cut, run = (codec.decode((out / name).read_bytes()) for name in ("model.json", "scorecard.json"))
+    card = scorecard_records(cut, lambda head: None)[0] | {"observations": run["heads"]["churn"]["observations"]}
+    for by in ("by_stage", "by_tier", "by_cold_start"):
+        name, group = next(reversed(card[by].items()))
+        card[by] = {name: {**group, "window": {**group["window"], "bins": group["window"]["bins"][:1]}}}
+    return card
+
+
+def _laid_out(body: dict[str, Any]) -> str:
+    """JSON for people: what nests no further stands on one line if it fits."""
+
+    def joined(found: re.Match[str]) -> str:
+        line = " ".join(found[0].split())
+        return line if len(line) <= MOST_COLUMNS else found[0]
+
+    return re.sub(r"\{[^{}\[\]]*\}", joined, json.dumps(body, indent=2, ensure_ascii=False))
 
 
 def page(found: dict[str, dict[str, Any]]) -> str:
@@ -82,7 +108,8 @@ def page(found: dict[str, dict[str, Any]]) -> str:
         "",
         f"Written by `make docs` (Ebbtide {version('ebbtide')}); do not edit it. One JSON Schema and one real example",
         "per topic; the examples are of the simulated shop. Outputs are CloudEvents 1.0 in binary mode: `ce_id`,",
-        "`ce_type`, `ce_source` and `ce_time` are Kafka headers, the value is the JSON body.",
+        "`ce_type`, `ce_source` and `ce_time` are Kafka headers, the value is the JSON body. A scorecard is none; one",
+        "group of each kind is shown of it, with one bin each.",
     ]
     for topic, body in found.items():
         struct = INPUT_BODIES.get(topic) or BODIES[topic]
@@ -95,7 +122,7 @@ def page(found: dict[str, dict[str, Any]]) -> str:
             f"{meaning}Schema: [{topic}.schema.json](schemas/{topic}.schema.json)",
             "",
             "```json",
-            json.dumps(body, indent=2, ensure_ascii=False),
+            _laid_out(body) if topic == "model-scorecard" else json.dumps(body, indent=2, ensure_ascii=False),
             "```",
         ]
     return "\n".join(parts) + "\n"

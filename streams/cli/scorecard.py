@@ -110,21 +110,21 @@ def figures(window: Mapping[str, Any], overall: Mapping[str, Any], outcome: str)
     always = -sum(p * log(p) for p in (rate, 1 - rate) if p > 0) if rate is not None else None
     spread = rate * (1 - rate) if rate is not None else None
     noise = sum(sqrt(2 / pi * b["n"] * b["mean_probability"] * (1 - b["mean_probability"])) for b in window["bins"])
-    noise = noise / window["n"] if window["n"] else None
+    by_chance = _figure(noise / window["n"])
     meanings = {
         "base_rate": f"share that {outcome}",
         "mean_probability": "mean of what was said; as high as the base rate, where scores are honest on the whole",
         "auc": f"of one who {outcome} and one who did not, how often the first had the higher score; 0.5 is chance",
         "log_loss": f"surprise per label in nats, lower is better; always saying the base rate: {_figure(always)}",
         "brier": f"squared error of what was said, lower is better; always saying the base rate: {_figure(spread)}",
-        "ece": f"mean gap between said and came over the bins below; chance alone makes about {_figure(noise)}",
+        "ece": f"mean gap between said and came over the bins below; chance alone makes about {by_chance}",
         "top_decile_lift": f"how much denser those who {outcome} are in the highest-scored tenth than in all",
     }
     for name, meaning in meanings.items():
         yield _heading(name), _figure(window[name]), _figure(overall.get(name)), meaning
 
 
-def plot(bins: list[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:
+def plot(bins: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:
     """A line per bin: said and came, on a scale from 0 to 1."""
     for each in bins:
         said, came = each["mean_probability"], each["observed_ratio"]

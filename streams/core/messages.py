@@ -14,6 +14,7 @@ import msgspec
 from streams.core.events import ACTIONS, DAY_MS, INPUT_TOPICS, MICRO, Event, Kind
 from streams.core.instants import format_instant
 from streams.core.ports import Example
+from streams.core.scorecard_message import ModelScorecard
 from streams.core.tally import Tally
 
 
@@ -283,6 +284,7 @@ BODIES: Final[dict[str, type[msgspec.Struct]]] = {
     "user-profiles": UserProfile,
     "late-events": LateEvent,
     "training-examples": TrainingExample,
+    "model-scorecard": ModelScorecard,
 }
 
 
