@@ -107,7 +107,7 @@ class Compared:
 
     def change(self, now: Vector, then: Mapping[int, float]) -> tuple[int, str] | None:
         """See :class:`Saying`."""
-        was = then[self.feature]
+        was = then.get(self.feature, now[self.feature])
         moved = now[self.feature] - was
         if -SEEN < moved < SEEN or not self.holds(now):
             return None
@@ -160,11 +160,12 @@ class Own:
 
     def change(self, now: Vector, then: Mapping[int, float]) -> tuple[int, str] | None:
         """Silence against the usual gap, now and then."""
-        moved = now[_RECENCY] - now[_GAP] - then[_RECENCY] + then[_GAP]
+        silent, gap = then.get(_RECENCY, now[_RECENCY]), then.get(_GAP, now[_GAP])
+        moved = now[_RECENCY] - now[_GAP] - silent + gap
         if -SEEN < moved < SEEN:
             return None
-        mine, before = ago(expm1(now[_RECENCY])), ago(expm1(then[_RECENCY]))
-        usually, once = every(expm1(now[_GAP])), every(expm1(then[_GAP]))
+        mine, before = ago(expm1(now[_RECENCY])), ago(expm1(silent))
+        usually, once = every(expm1(now[_GAP])), every(expm1(gap))
         if (mine, usually) == (before, once):
             return None
         if not has_rhythm(now):
