@@ -282,3 +282,15 @@ class Contest:
             "champion_log_loss": of_champion,
             "better_by": (self._lost - challenger.lost) / (_UNIT * max(examples, 1)),
         }
+
+
+def evidence_of(head: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """What speaks for each challenger of a head, as a cut holds it: :meth:`Contest.evidence`; {} where none competes.
+
+    Raises
+    ------
+    ValueError, KeyError, TypeError
+        As :meth:`Contest.from_state`.
+    """
+    state = head.get("contest")
+    return {} if state is None else Contest.from_state(tuple(head["models"]), state).evidence()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from models.accounts import Account
+from models.contest import evidence_of
 from models.instants import instant_text
 from models.scorecard import Scorecard
 
@@ -62,6 +63,8 @@ def _record(name: str, card: Scorecard, cut: Mapping[str, Any] | None, account_o
         "version": None if cut is None else cut["version"],
         "as_of": None if cut is None else instant_text(cut["day"]),
         "cold_start": head.get("cold_start", True),
+        "champion": head.get("champion"),
+        "challengers": evidence_of(head),
         **card.summary(),
         "observations": observations(account_of(name)),
     }

@@ -78,6 +78,7 @@ def show(
     A weight is in logits per standard deviation of the feature, given all others; ± is its posterior deviation.
     """
     from models.comparison import weights_of
+    from models.contest import evidence_of
     from streams.codec import encode
 
     history = _history(folder, *([] if version is None else [version]))
@@ -97,9 +98,8 @@ def show(
             ("feature", "weight", "±", "mean of the feature"),
             [(one.feature, f"{one.weight:+.4f}", f"{one.spread:.4f}", f"{one.mean:.4g}") for one in weights[:most]],
         )
-        challengers = [other for other in head["models"] if other != head["champion"]]
-        if challengers:
-            say(f"Challengers: {', '.join(challengers)}")
+        for challenger, case in evidence_of(head).items():
+            say(f"Challenger {challenger}: {_case(case)}")
         say()
 
 
@@ -167,13 +167,21 @@ def rollback(
     return 0
 
 
+def _case(case: dict[str, Any]) -> str:
+    """What speaks for a challenger, in a clause."""
+    than = f"{'better' if case['better_by'] >= 0.0 else 'worse'} than the champion"
+    over = f"over {case['examples']:,} scores of {case['days']:,} days"
+    evidence = f"evidence {case['e_value']:.3g} of the {case['needed']:g} it takes"
+    return f"{abs(case['better_by']):.4f} nats {than} {over}; {evidence}"
+
+
 def told(event: dict[str, Any]) -> str:
     """One line about something that happened to a model."""
     match event.get("type"):
         case "rollback":
             return f"rolled back to {event['as_of_version']} by {event['by']}; serves as {event['to']}"
         case "takeover":
-            return f"{event['to']} took over from {event['from']}"
+            return f"{event['to']} took over from {event['from']}: {_case(event)}"
         case "drift":
             before, after = event["before"]["mean"], event["after"]["mean"]
             moved = ", ".join(feature["feature"] for feature in event["features"])

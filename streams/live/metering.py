@@ -156,6 +156,12 @@ class Metering(Observer):
         for card in records:
             head = card["head"]
             self._judged(head, ALL, ALL, card["window"])
+            if card["champion"] is not None:
+                metrics.set(catalogue.CHAMPION, 1, head, card["champion"])
+                metrics.set(catalogue.CHALLENGE, 0, head, card["champion"])
+            for learner, case in card["challengers"].items():
+                metrics.set(catalogue.CHAMPION, 0, head, learner)
+                metrics.set(catalogue.CHALLENGE, case["e_value"] / case["needed"], head, learner)
             for by in GROUPED:
                 for group, figures in card[f"by_{by}"].items():
                     self._judged(head, by, group, figures["window"])

@@ -194,6 +194,15 @@ SCHEDULED_SCORES = GaugeMetric(
 )
 MODEL = GaugeMetric("ebbtide_model_info", "", "always 1; its labels name the model that serves", ("name", "version"))
 MODEL_AGE = GaugeMetric("ebbtide_model_age_seconds", "s", "event time since the end of the model's last day")
+CHAMPION = GaugeMetric(
+    "ebbtide_model_champion_info", "", "1 for the learner of a head that serves, 0 for the others", ("head", "learner")
+)
+CHALLENGE = GaugeMetric(
+    "ebbtide_model_challenger_evidence_ratio",
+    "ratio",
+    "how strongly what was seen speaks for a challenger being better, as a share of what it takes: at 1 it takes over",
+    ("head", "learner"),
+)
 DRIFT_ALARMS = CounterMetric(
     "ebbtide_model_drift_alarms_total",
     "alarms",
