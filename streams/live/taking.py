@@ -97,7 +97,7 @@ async def take_partition(
         if restore.shadowed:
             log.warning("Wrote %d keys again that a former owner had overwritten.", len(restore.shadowed))
         store.write(begun, CopyPosition(changelog.last, changelog.writer, now_ms()))
-        unpublished = await _unpublished(reader, record, fence)
+        unpublished = await _unpublished(reader, record, fence, store)
         return Taken(store, changelog, record, unpublished, oldest)
     except BaseException:
         store.close()
@@ -138,10 +138,11 @@ def _cut_off(store: Store, changelog: Changelog, end: str) -> StateError:
     )
 
 
-async def _unpublished(reader: ChangelogReader, record: PartitionRecord, fence: int) -> tuple[bytes, ...]:
+async def _unpublished(reader: ChangelogReader, record: PartitionRecord, fence: int, store: Store) -> tuple[bytes, ...]:
+    """Whom to tell anew. Who was only written by a zombie is not known yet, and must not be told to be gone."""
     if record.blank or record.portraits_from > fence:
         return ()
-    users: dict[bytes, None] = {}
+    ended: dict[bytes, bool] = {}
     async for records in reader.read(record.portraits_from, fence):
-        users.update((entry.key, None) for entry in records if not entry.key.startswith(RESERVED))
-    return tuple(users)
+        ended.update((entry.key, entry.value is None) for entry in records if not entry.key.startswith(RESERVED))
+    return tuple(key for key, gone in ended.items() if gone or store.get(key) is not None)
