@@ -34,7 +34,7 @@ SPREAD: Final = "spread"
 
 DELTA: Final = 0.004
 """The budget of false alarms: a quarter each for residual, log loss, first and second moments (docs/models.md)."""
-OVERLAP: Final = 64.0
+OVERLAP: Final = 10_000.0
 """Labels of one user that look into the same days repeat each other: windows over all get so much less of it."""
 WARM_UP: Final = 1_000
 """Labels after which errors are watched: before, they shrink because the model learns."""

@@ -82,3 +82,27 @@ def overlapping_labels(seed: int, *, users: int, weeks: int, horizon_weeks: int)
         last[spaced] = week
         for user in np.flatnonzero(scored):
             yield float(stays[user]), bool(away[user]), bool(spaced[user])
+
+
+def stationary_labels(
+    seed: int, *, season: float = 0.0, carry: float = 0.0, block: int = 50_000
+) -> Iterator[tuple[Floats, float, bool]]:
+    """(vector, probability, outcome), for ever, of a world that never changes and a champion that knows it.
+
+    Four features; ``season`` is the amplitude of a wave of 2,000 labels (a week) in the first, in standard deviations,
+    ``carry`` its autocorrelation from label to label. Base rates of the seeds differ.
+    """
+    random = np.random.default_rng(seed)
+    intercept, last, began = (-1.7, -0.8, 0.0, 1.5)[seed % 4], 0.0, 0
+    while True:
+        vectors = random.normal(size=(block, 4))
+        if carry:
+            fresh = (vectors[:, 0] * np.sqrt(1.0 - carry * carry)).tolist()
+            for row, value in enumerate(fresh):
+                last = carry * last + value
+                vectors[row, 0] = last
+        vectors[:, 0] += season * np.sin(2.0 * np.pi * np.arange(began, began + block) / 2_000.0)
+        probabilities = 1.0 / (1.0 + np.exp(-(intercept + vectors @ np.array([0.7, 0.5, 0.0, 0.0]))))
+        outcomes = random.random(block) < probabilities
+        yield from zip(vectors, probabilities.tolist(), outcomes.tolist(), strict=True)
+        began += block
