@@ -50,6 +50,8 @@ def _telling(topic: str, bodies: Iterable[dict[str, Any]]) -> dict[str, Any]:
             return body
         if topic == "churn-risk" and body["band"] == "high" and body["scheduled"]:
             return body
+        if topic == "customer-value" and body["scheduled"] and not body["cold_start"]:
+            return body
         if topic == "user-profiles" and body["risk"] and len(body["interests"]) > 2 and body["totals"]["refunded"]:
             return body
         if topic == "training-examples" and body["features"] and body["probability"]:
