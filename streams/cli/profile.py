@@ -129,6 +129,11 @@ def _show_risk(risk: dict[str, Any]) -> None:
     say(f"last risk: {told}, over {risk['horizon_days']} days, model {risk['model']['version'] or '-'}")
     for reason in risk["reasons"]:
         say(f"  + {printable(reason['text'])}")
+    changed = risk.get("changed")
+    if changed is not None:
+        say(f"since the score before, {changed['probability']:.0%} ({_minute(changed['since'])}):")
+        for one in changed["by"]:
+            say(f"  {'+' if one['change'] > 0.0 else '-'} {printable(one['text'])}")
 
 
 def _risk(probability: float | None, band: str | None, as_of: str) -> str:

@@ -161,14 +161,23 @@ def test_the_last_risk_is_shown_with_its_reasons(ran: Ran, copy: Path, capsys: p
     warm = {
         "probability": 0.73,
         "band": "high",
-        "reasons": [{"feature": "recency_days", "text": "days since the last order: 40 days; usually 9"}],
+        "reasons": [{"family": "rhythm", "feature": "overdue", "text": "no order for 40 days; usually every 9 days"}],
+        "changed": {
+            "since": "2024-03-25T10:00:00.000Z",
+            "probability": 0.61,
+            "by": [
+                {"family": "rhythm", "change": 0.4, "text": "last order 40 days ago; 33 days ago at the last score"}
+            ],
+        },
         "model": {"name": "churn", "version": "20240401-abc"},
     }
     edit(copy / "churn-risk.jsonl", lambda bodies: [body | warm for body in bodies])
     assert ebbtide("profile", user, "--from", copy) == 0
     shown = capsys.readouterr().out
     assert "last risk: 73% high" in shown
-    assert "+ days since the last order: 40 days; usually 9" in shown
+    assert "+ no order for 40 days; usually every 9 days" in shown
+    assert "since the score before, 61% (2024-03-25 10:00):" in shown
+    assert "+ last order 40 days ago; 33 days ago at the last score" in shown
 
 
 def test_a_cold_model_is_said_to_be_cold(ran: Ran, capsys: pytest.CaptureFixture[str]) -> None:
