@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import polars as pl
 import pytest
 
 from tests.support.backfills import Ran, backfill, discrimination
+from tests.support.recomputed_scorecards import assert_recomputed, judged
 from tests.support.shared_logs import real_log
 
 pytestmark = [pytest.mark.data, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -105,6 +108,15 @@ def test_every_scheduled_score_is_accounted_for(ran: Ran) -> None:
     assert observed["opened"] == sum(observed[name] for name in ("churned", "returned", "erased", "pending"))
     scheduled = sum(body["scheduled"] for body in ran.lines("churn-risk"))
     assert scheduled == observed["opened"]
+
+
+@pytest.mark.parametrize(("head", "topic"), [("churn", "churn-risk"), ("propensity", "purchase-propensity")])
+def test_every_figure_of_a_scorecard_is_what_published_scores_and_labels_make_it(
+    ran: Ran, head: str, topic: str
+) -> None:
+    card = json.loads((ran.folder / "scorecard.json").read_bytes())["heads"][head]
+    assert card["window"]["n"] == 10_000
+    assert_recomputed(card, judged(head, ran.lines(topic), ran.lines("training-examples")))
 
 
 @pytest.mark.parametrize("at", ["2011-08-31", "2011-09-30"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from operator import itemgetter
 from typing import Any
 
 import polars as pl
@@ -27,11 +28,8 @@ def judged(head: str, scores: Iterable[Body], examples: Iterable[Body]) -> pl.Da
     examples
         Bodies of ``training-examples``; a repeat has the id of the first.
     """
-    said = {
-        (one["user_id"], one["as_of"]): one["probability"]
-        for one in sorted(scores, key=lambda one: one["seq"])
-        if one["scheduled"]
-    }
+    told = [(one["seq"], one["user_id"], one["as_of"], one["probability"]) for one in scores if one["scheduled"]]
+    said = {(user, as_of): probability for _, user, as_of, probability in sorted(told, key=itemgetter(0))}
     rows = {
         one["id"]: (
             one["label_at"],
