@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from streams.core.engine import GRACE_MS, TOO_LATE_MS
 from streams.core.events import DAY_MS, Event, Kind
+from streams.core.stored_profile import unpack_profile
+from streams.core.tally import BOUGHT, PROPENSITY, pending
 from tests.support.partition_runs import PartitionRun
 from tests.support.scorers import DailyCuts
 from tests.support.worlds import START, Shape, arrivals, at_offsets, splits, worlds
@@ -147,6 +149,9 @@ def test_what_was_opened_is_churned_returned_erased_or_pending(both: Both, after
     run = ran(both[1], after)
     facts = run.facts
     assert facts["opened"] == facts["churned"] + facts["returned"] + facts["erased"] + run.pending()
+    waiting = sum(len(unpack_profile(value).delivery.propensity_served) for value in run.store.values())
+    assert pending(run.tally.get(PROPENSITY, {})) == waiting
+    assert run.tally.get(PROPENSITY, {}).get(BOUGHT, 0) == sum(example.outcome for example in run.propensities)
 
 
 @given(shuffled(), st.sampled_from(AFTER))

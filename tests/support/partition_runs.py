@@ -11,8 +11,9 @@ from streams.core.engine import GRACE_MS, PartitionEngine
 from streams.core.events import Event
 from streams.core.policy import Compiled, Policy, parse_policy
 from streams.core.ports import ChurnScorer, Example, Output, Step
+from streams.core.schedule import PROPENSITY_DAYS
 from streams.core.state import State, decode_state
-from streams.core.tally import CHURN, PROPENSITY
+from streams.core.tally import CHURN, PROPENSITY, Counts, add
 from tests.support.scorers import DailyCuts
 
 POLICY = parse_policy(files("streams.policies").joinpath("default.toml").read_text(), "default.toml")
@@ -29,12 +30,14 @@ class PartitionRun:
         *,
         policy: Policy = POLICY,
         horizon_days: int = HORIZON_DAYS,
+        propensity_days: int = PROPENSITY_DAYS,
         grace_ms: int = GRACE_MS,
         cache_profiles: int | None = None,
     ) -> None:
         self.scorer = scorer or DailyCuts()
         self.policy = policy
         self.horizon_days = horizon_days
+        self.propensity_days = propensity_days
         self.grace_ms = grace_ms
         self.cache_profiles = cache_profiles
         self.store: dict[str, bytes] = {}
@@ -45,6 +48,8 @@ class PartitionRun:
         """Of propensity."""
         self.rejected: list[str] = []
         self.facts: Counter[str] = Counter()
+        self.tally: Counts = {}
+        """What became of scheduled scores, by head."""
         self.engine = self._new_engine()
 
     def _new_engine(self) -> PartitionEngine:
@@ -52,6 +57,7 @@ class PartitionRun:
             self.policy,
             self.store,
             horizon_days=self.horizon_days,
+            propensity_days=self.propensity_days,
             mode="replay",
             grace_ms=self.grace_ms,
             cache_profiles=self.cache_profiles,
@@ -84,6 +90,8 @@ class PartitionRun:
         self.examples += [example for example in step.examples if example.head == CHURN]
         self.propensities += [example for example in step.examples if example.head == PROPENSITY]
         self.rejected += [event.id for event, _ in step.rejected]
+        for counts in step.facts.tallies.values():
+            add(self.tally, counts)
         for field in fields(step.facts):
             value = getattr(step.facts, field.name)
             if isinstance(value, int):
