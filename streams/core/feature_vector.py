@@ -78,20 +78,20 @@ def _unknown_rhythm(gap: float) -> Rhythm:
     return Rhythm(gap, gap, gap, 0.0, known, known, known, known, known, known, known, _SPREAD_OF_NONE)
 
 
-Sums = tuple[int, int, int, int, int, int, int]
-"""Orders, days with an order, net millionths, clicks, searches, carts, days with a click or a search."""
+Sums = tuple[int, int, int, int, int, int, int, int]
+"""Orders, days with one, net millionths, clicks, searches, carts, days with a click or a search, days with anything."""
 
 
 def _windows(state: State, today: int) -> list[Sums]:
     """The sums of every window of :data:`WINDOWS`."""
-    orders = days = amount = clicks = searches = carts = visits = 0
+    orders = days = amount = clicks = searches = carts = visits = active = 0
     sums: list[Sums] = []
     left = 0
     edge = today - WINDOWS[0]
     for day, clicked, searched, put, ordered, net in reversed(state.days):
         if day <= edge:
             while left < _LAST and day <= today - WINDOWS[left]:
-                sums.append((orders, days, amount, clicks, searches, carts, visits))
+                sums.append((orders, days, amount, clicks, searches, carts, visits, active))
                 left += 1
             if left == _LAST:
                 break
@@ -105,7 +105,10 @@ def _windows(state: State, today: int) -> list[Sums]:
             searches += searched
             carts += put
             visits += 1
-    sums.extend([(orders, days, amount, clicks, searches, carts, visits)] * (_LAST - left))
+            active += 1
+        elif ordered > 0 or net:
+            active += 1
+    sums.extend([(orders, days, amount, clicks, searches, carts, visits, active)] * (_LAST - left))
     return sums
 
 
@@ -184,16 +187,16 @@ def vector(state: State, as_of: int, policy: Compiled) -> list[float]:
         log1p(o30),
         log1p(o90),
         log1p(o365),
-        log1p(w3[1]),
-        log1p(w14[1]),
-        log1p(w21[1]),
+        log1p(w3[7]),
+        log1p(w14[7]),
+        log1p(w21[7]),
         log1p(w30[1]),
-        log1p(w45[1]),
-        log1p(w60[1]),
+        log1p(w45[7]),
+        log1p(w60[7]),
         log_d90,
-        log1p(w120[1]),
-        log1p(w180[1]),
-        log1p(w270[1]),
+        log1p(w120[7]),
+        log1p(w180[7]),
+        log1p(w270[7]),
         log((o30 + 0.5) / (o90 / 3.0 + 0.5)),
         log((o90 + 0.5) / (o365 / 4.0 + 0.5)),
         _money(w30[2]),

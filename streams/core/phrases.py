@@ -166,6 +166,9 @@ _ONE_BY_ONE: Final[dict[str, _Words]] = {
 _IN_WINDOW: Final[dict[str, _Words]] = {
     "orders": _Words(LESS, _orders, number, "{} in $ days", _THE_AVERAGE, always, True),
     "order_days": _Words(LESS, _order_days, number, "{} in $ days", _THE_AVERAGE, always, True),
+    "active_days": _Words(
+        LESS, _count("active day", "active days"), number, "{} in $ days", _THE_AVERAGE, always, True
+    ),
     "net_spend": _Words(LESS, money, money, "spent {} in $ days", _THE_AVERAGE),
     "clicks": _Words(LESS, _count("click", "clicks"), number, "{} in $ days", _THE_AVERAGE, always, True),
     "searches": _Words(LESS, _count("search", "searches"), number, "{} in $ days", _THE_AVERAGE, always, True),

@@ -44,8 +44,8 @@ FACTS: Final[tuple[str, ...]] = (
     "carts_open",
     "visit_days_30d",
     "tenure_days",
-    "order_days_60d",
-    "order_days_180d",
+    "active_days_60d",
+    "active_days_180d",
 )
 """What a profile keeps of the vector that was told last, in this order: new ones go to the end, none is taken away."""
 _FACTS: Final = tuple(NAMES.index(name) for name in FACTS)

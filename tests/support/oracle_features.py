@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from math import log, log1p, sqrt
 from statistics import fmean, pstdev
 
@@ -73,7 +74,7 @@ def features(past: Past, at: int) -> dict[str, float]:
         "active_days": log1p(past.active_days),
         **rhythm(gaps, recency, gap),
         **bends(recency, tenure, gap, len(past.purchase_days), past.order_days(at, 90)),
-        **{f"order_days_{days}d": log1p(past.order_days(at, days)) for days in (3, 14, 21, 45, 60, 120, 180, 270)},
+        **{f"active_days_{days}d": log1p(active_days(past, at, days)) for days in (3, 14, 21, 45, 60, 120, 180, 270)},
         "carts_open": log1p(carts_open(past)),
         "visit_days_7d": log1p(visit_days(past, at, 7)),
         "visit_days_30d": log1p(visit_days(past, at, 30)),
@@ -143,4 +144,14 @@ def carts_open(past: Past) -> int:
 def visit_days(past: Past, at: int, days: int) -> int:
     """Days of a window with a click or a search."""
     seen = {event.ts // DAY_MS for event in past.events if event.kind != Kind.PURCHASE}
+    return sum(day > at // DAY_MS - days for day in seen)
+
+
+def active_days(past: Past, at: int, days: int) -> int:
+    """Days of a window with a click, a search, an order that stands, or money that went one way or the other."""
+    money: Counter[int] = Counter()
+    for event in past.events:
+        money[event.ts // DAY_MS] += past.gross(event) - past.returned(event)
+    seen = {event.ts // DAY_MS for event in past.events if event.kind != Kind.PURCHASE}
+    seen |= {order.opened // DAY_MS for order in past.standing} | {day for day, net in money.items() if net}
     return sum(day > at // DAY_MS - days for day in seen)
