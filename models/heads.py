@@ -151,7 +151,7 @@ class Head:
         )
         serving = next(iter(self.learners)) if champion is None else champion
         self.contest = Contest(tuple(self.learners), serving, head=spec.name) if contest is None else contest
-        self.scorecard = Scorecard() if scorecard is None else scorecard
+        self.scorecard = Scorecard(whole_run=False) if scorecard is None else scorecard
         self.drift = DriftWatch(spec.features, spec.families) if drift is None else drift
         self.hindsight = Hindsight(spec.columns, spec.horizon_days) if hindsight is None else hindsight
         self.counts: Counter[str] = Counter()
@@ -325,9 +325,9 @@ def _drift(spec: HeadSpec, state: Mapping[str, Any] | None) -> DriftWatch:
     return DriftWatch.from_state(spec.features, state, spec.families)
 
 
-def head_of(spec: HeadSpec) -> AnyHead:
-    """A head that has learned nothing."""
-    return ValueHead(spec) if spec.name == VALUE else Head(spec)
+def head_of(spec: HeadSpec, *, whole_run: bool = False) -> AnyHead:
+    """A head that has learned nothing; with ``whole_run`` its scorecard keeps every label, for a run that ends."""
+    return ValueHead(spec) if spec.name == VALUE else Head(spec, scorecard=Scorecard(whole_run=whole_run))
 
 
 def head_from_state(spec: HeadSpec, state: Mapping[str, Any], *, whole_run: bool = False) -> AnyHead:

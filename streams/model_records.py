@@ -72,9 +72,12 @@ def _candidates(posterior: partial[BayesianLogistic]) -> dict[str, Factory]:
     return {"posterior": posterior, "forgetful": partial(posterior, forgetting=FORGETTING)}
 
 
-def new_trainer(partitions: int, horizon_days: int, propensity_days: int = PROPENSITY_DAYS) -> Trainer:
-    """A trainer that has learned nothing, for the catalogue's features."""
-    return Trainer(partitions, [head_of(spec) for spec in head_specs(horizon_days, propensity_days)])
+def new_trainer(
+    partitions: int, horizon_days: int, propensity_days: int = PROPENSITY_DAYS, *, whole_run: bool = False
+) -> Trainer:
+    """A trainer that has learned nothing, for the catalogue's features; ``whole_run`` is the scorecards'."""
+    specs = head_specs(horizon_days, propensity_days)
+    return Trainer(partitions, [head_of(spec, whole_run=whole_run) for spec in specs])
 
 
 def trainer_from(

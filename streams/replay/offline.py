@@ -132,7 +132,7 @@ class OfflineRun:
             grace_ms=options.grace_ms,
             redelivered=False,
         )
-        self._trainer = new_trainer(1, options.horizon_days, options.propensity_days)
+        self._trainer = new_trainer(1, options.horizon_days, options.propensity_days, whole_run=True)
         self._cuts = new_cuts(options.horizon_days, options.propensity_days)
         self._cleaning: CleaningPolicy = cleaning_policy(options.policy)
         self._asked = sorted(set(options.score_at))
