@@ -22,8 +22,9 @@ def text(name: str) -> str:
     return (CHECKOUT / name).read_text(encoding="utf-8")
 
 
-def test_every_metric_in_the_rules_is_in_the_catalogue() -> None:
-    named = set(re.findall(r"\bebbtide_[a-z0-9_]+", text("deploy/prometheus-rules.yml")))
+@pytest.mark.parametrize("name", ["deploy/prometheus-rules.yml", "deploy/grafana/scorecard.json"])
+def test_every_metric_in_rules_and_dashboards_is_in_the_catalogue(name: str) -> None:
+    named = set(re.findall(r"\bebbtide_[a-z0-9_]+", text(name)))
     assert named
     assert named <= SHOWN
 
