@@ -13,6 +13,8 @@ from models.heads import CHURN, Head, HeadSpec, head_of
 from models.serving import Cuts
 from models.snapshots import dumps, loads
 from models.trainer import Trainer
+from streams.model_records import TOPIC_OF, record_key
+from streams.topics import MODEL_EVENTS
 from tests.support.training_logs import DAY, FEATURES, START, Body, example, instant, mark
 
 DAYS: Final = 70
@@ -160,3 +162,27 @@ def test_a_candidate_that_a_newer_release_adds_begins_anew_beside_the_champion()
     assert isinstance(head, Head)
     assert (head.champion, head.learners["third"].labels) == ("keen", 0)
     assert set(head.contest.evidence()) == {"dull", "third"}
+
+
+def test_a_takeover_goes_to_the_topic_of_events_under_its_id() -> None:
+    (event,) = takeovers(published())
+    assert (TOPIC_OF[event["type"]], record_key(event).decode()) == (MODEL_EVENTS, event["id"])
+
+
+def test_partitions_may_come_in_any_order() -> None:
+    """Whichever partition is read first: the same takeover, and the same cut of its day."""
+    found = []
+    for order in ((0, 1), (1, 0)):
+        told, bodies = list[Body](), list[Body]()
+        for body in log():
+            if body["type"] == "mark":
+                of_day, bodies = bodies, []
+                for partition in order:
+                    told.extend({**one, "partition": partition} for one in of_day if one["user_hash"] % 2 == partition)
+                    told.append({**body, "partition": partition, "partitions": 2})
+            else:
+                bodies.append(body)
+        records = fed(Trainer(2, [head_of(SPEC)]), told)
+        found.append((takeovers(records), [cut["version"] for cut in cuts_of(records)]))
+    assert found[0] == found[1]
+    assert len(found[0][0]) == 1
