@@ -160,11 +160,12 @@ class BayesianLogistic(base.Classifier):
         return self._probability(self._checked(vector))
 
     def widen(self, factor: float) -> None:
-        """Doubt what was learned: multiply the variance of every weight, but no further than the prior's.
+        """Doubt what was learned: let all labels so far count for ``1 / factor`` of what they did.
 
-        The weights stay, so what is served does not jump; the labels that follow move them faster. Each weight goes as
-        far back towards the prior as its own variance asks, so the covariance stays positive definite, and in no
-        direction wider than the prior.
+        The precision is that of the prior plus what the labels brought; the latter is divided. So a direction about
+        which much is known becomes ``factor`` times as wide in variance, one about which nothing is known stays, and
+        none is ever wider than the prior. The weights stay, so what is served does not jump; the labels that follow
+        move them faster.
 
         Parameters
         ----------
@@ -178,15 +179,25 @@ class BayesianLogistic(base.Classifier):
         """
         if not (math.isfinite(factor) and factor >= 1.0):
             raise ValueError(f"factor must be a finite number of at least 1, not {factor!r}")
-        variances = self.covariance.diagonal().copy()
-        wider = np.minimum(variances * factor, self._prior)
-        room = self._prior - variances
-        kept = np.zeros(len(room))
-        np.divide(self._prior - wider, room, out=kept, where=room > 0.0)
-        np.sqrt(kept, out=kept)
-        np.multiply(kept[:, None], kept, out=self._product)
-        self.covariance *= self._product
-        self.covariance.flat[:: len(kept) + 1] = np.maximum(wider, variances)
+        if factor == 1.0:
+            return
+        # A, the covariance in deviations of the prior, becomes ((A⁻¹ - 1) / factor + 1)⁻¹ = (1 + (factor - 1) A)⁻¹ factor A.
+        # By elimination, row by row, for the same bits everywhere; that matrix needs no pivoting.
+        size = len(self._prior)
+        scale = np.sqrt(self._prior)
+        scale = scale[:, None] * scale
+        rows: Vector = np.empty((size, 2 * size))
+        np.divide(self.covariance, scale, out=rows[:, size:])
+        np.multiply(rows[:, size:], factor - 1.0, out=rows[:, :size])
+        rows[:, size:] *= factor
+        rows[np.arange(size), np.arange(size)] += 1.0
+        for pivot in range(size):
+            rows[pivot] /= rows[pivot, pivot]
+            others = rows[:, pivot].copy()
+            others[pivot] = 0.0
+            rows -= others[:, None] * rows[pivot]
+        wider = rows[:, size:] * scale
+        self.covariance = 0.5 * (wider + wider.T)
 
     # -- River's path ------------------------------------------------------------------------------
 

@@ -190,12 +190,22 @@ def test_half_a_likelihood_moves_the_posterior_to_its_own_mode() -> None:
     assert model.covariance[1, 1] == pytest.approx(1.0 / (0.1 + 0.5 * sigmoid(w) * (1.0 - sigmoid(w))), rel=1e-12)
 
 
-def test_widening_multiplies_each_variance_and_leaves_the_weights() -> None:
+def test_widening_divides_what_the_labels_brought_and_leaves_the_weights() -> None:
     model = learned(3_000, prior_variance=0.1)
-    weights, variances = model.weights.copy(), model.covariance.diagonal().copy()
+    weights, before = model.weights.copy(), model.covariance.copy()
     model.widen(1.5)
+    prior = np.diag([10.0] * 4 + [0.1])
+    wanted = np.linalg.inv(prior + (np.linalg.inv(before) - prior) / 1.5)
     assert (model.weights == weights).all()
-    assert model.covariance.diagonal()[[0, 1, 2, 4]] == pytest.approx(1.5 * variances[[0, 1, 2, 4]])
+    assert model.covariance == pytest.approx(wanted, rel=1e-9, abs=1e-12)
+
+
+def test_widening_in_steps_is_widening_at_once() -> None:
+    once, twice = learned(500), learned(500)
+    once.widen(3.0)
+    twice.widen(1.5)
+    twice.widen(2.0)
+    assert once.covariance == pytest.approx(twice.covariance, rel=1e-9, abs=1e-12)
 
 
 def test_no_direction_is_ever_wider_than_the_prior() -> None:
