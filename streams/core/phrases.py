@@ -146,7 +146,7 @@ _ONE_BY_ONE: Final[dict[str, _Words]] = {
     "usual_gap_days": _Words(MORE, every, every, "usually orders {}", _THE_AVERAGE, has_rhythm),
     "mean_gap_days": _Words(MORE, every, every, "orders {} on average", _THE_AVERAGE, _again),
     "longest_gap_days": _Words(
-        MORE, days, days, "once ordered nothing for {}", "the average customer's longest gap is {}", _again
+        MORE, days, days, "once stayed away for {}", "the average customer's longest gap is {}", _again
     ),
     "last_gap_days": _Words(MORE, days, days, "{} between the last two orders", _THE_AVERAGE, _again),
     "order_value": _Words(EITHER, money, money, "spends {} per order", _THE_AVERAGE),
