@@ -181,7 +181,8 @@ class BayesianLogistic(base.Classifier):
             raise ValueError(f"factor must be a finite number of at least 1, not {factor!r}")
         if factor == 1.0:
             return
-        # A, the covariance in deviations of the prior, becomes ((A⁻¹ - 1) / factor + 1)⁻¹ = (1 + (factor - 1) A)⁻¹ factor A.
+        # A, the covariance in deviations of the prior, becomes
+        # ((A⁻¹ - 1) / factor + 1)⁻¹ = (1 + (factor - 1) A)⁻¹ factor A.
         # By elimination, row by row, for the same bits everywhere; that matrix needs no pivoting.
         size = len(self._prior)
         scale = np.sqrt(self._prior)
