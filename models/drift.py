@@ -103,9 +103,9 @@ class DriftWatch:
     """Watches a champion's errors and the features it sees.
 
     Residuals (outcome − probability) are watched for any change, log loss for a rise above what the probabilities
-    themselves lead to expect (:func:`excess_loss`); a fall is the model learning. Both have two windows: one over
-    *spaced* labels, no two of a user within one horizon, and one with a smaller share of the budget over all, which
-    repeat each other. Features are watched by family, block by block
+    themselves lead to expect (:func:`excess_loss`): below that, the model has only grown more certain. Both have two
+    windows: one over *spaced* labels, no two of a user within one horizon, and one with a smaller share of the budget
+    over all, which repeat each other. Features are watched by family, block by block
     (:mod:`models.feature_moments`). What alarmed starts over with a new window.
 
     Parameters
@@ -278,7 +278,7 @@ class DriftWatch:
             return
         for over in (False, True):
             self._on_labels[signal, over] = self._label_window(over)
-        if signal == RESIDUAL or change.after > change.before:
+        if signal == RESIDUAL or change.after > max(change.before, 0.0):
             alarms.append(Alarm(signal, MEAN, label_ms, self.labels, change, self._factor(ERROR_FACTOR)))
 
     def _watch_family(self, family: str, moments: Mapping[str, float], label_ms: int, alarms: list[Alarm]) -> None:
