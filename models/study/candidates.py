@@ -92,6 +92,7 @@ def second_order() -> list[Candidate]:
         Candidate("prior 0.003, whole labels", kind, _posterior(prior_variance=0.003, likelihood_weight=1.0)),
         Candidate("prior 0.1, whole labels", kind, _posterior(prior_variance=0.1, likelihood_weight=1.0)),
         Candidate("prior 0.003, a third of a label", kind, _posterior(prior_variance=0.003, likelihood_weight=0.3)),
+        Candidate("prior 0.001, a third of a label", kind, _posterior(prior_variance=0.001, likelihood_weight=0.3)),
         Candidate("prior 0.01, a tenth of a label", kind, _posterior(prior_variance=0.01, likelihood_weight=0.1)),
         Candidate("forgetting 1e-5", kind, _posterior(forgetting=1e-5)),
         Candidate("forgetting 1e-4", kind, _posterior(forgetting=1e-4)),

@@ -23,7 +23,7 @@ HORIZON = 5
 FEATURES = ("recency", "frequency")
 
 
-def small_shop(rows: int = 400, seed: int = 1) -> StudySet:
+def small_shop(rows: int = 220, seed: int = 1) -> StudySet:
     """Scores at whole hours over 60 days; who was silent longer churns more; the last horizon has no outcome."""
     dice = np.random.default_rng(seed)
     at = np.sort(dice.integers(0, 60 * 24, rows)).astype(np.int64) * HOUR_MS
