@@ -2,13 +2,12 @@
 
 Money has heavy tails: a few wholesale buyers carry half the revenue of a shop. So the regression learns log1p(spend),
 winsorised; what is lost on the way back is learned from what came: how far the mean of exp lies above the exp of the
-mean, how far a customer's own record is to be trusted, and by how much all that missed the total.
+mean (smearing), and how money really goes with all that (:mod:`models.money_scale`).
 """
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Self
 
@@ -16,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.gaussian import GaussianRegression
+from models.money_scale import MEMORY, MoneyScale
 from models.quantiles import LogHistogram
 
 KIND: Final = "spend_regression"
@@ -23,76 +23,16 @@ WINSORISED_AT: Final = 0.99
 PRIOR_VARIANCE: Final = 0.003
 LIKELIHOOD_WEIGHT: Final = 0.3
 """Weekly scores of one user overlap and repeat each other."""
-RECORD_HORIZONS: Final = 3
-"""A customer's own record is read over at least this many horizons, if the catalogue has such a window."""
 UNTRIED: Final = 100
 """Labels before which nothing is corrected: predictions of hardly anything would be held against what came."""
-MEMORY: Final = 2_000
-"""Labels over which the corrections look back: each lets a 2,000th of what was learned of them go."""
-RATIO_LIMIT: Final = 3.0
-"""The total is never corrected by more than this factor, either way."""
-_SPEND_WINDOW: Final = re.compile(r"net_spend_(\d+)d")
-
-
-class OwnRecord:
-    """What a customer spent per horizon in which they bought, lately, read off the feature vector.
-
-    Over the shortest window of at least three horizons for which the catalogue has net spend (else the longest): spend
-    over the number of orders, which counts as no more than the horizons that the customer has been one within the
-    window, and one more: whoever has just come has not yet shown how long they stay away.
-
-    Parameters
-    ----------
-    features
-        Names, in the order of the vector.
-    horizon_days
-        Days of the horizon.
-    """
-
-    __slots__ = ("_days", "_horizon_days", "_orders", "_spend", "_tenure")
-
-    def __init__(self, features: Sequence[str], horizon_days: int) -> None:
-        windows = {int(found[1]): name for name in features if (found := _SPEND_WINDOW.fullmatch(name))}
-        wanted = RECORD_HORIZONS * horizon_days
-        window = min((days for days in windows if days >= wanted), default=max(windows, default=0))
-        orders = min(
-            (days for days in windows if days >= window and f"orders_{days}d" in features),
-            default=0,
-        )
-        known = orders and "tenure_days" in features
-        self._spend = features.index(windows[window]) if known else -1
-        self._orders = features.index(f"orders_{orders}d") if known else -1
-        self._tenure = features.index("tenure_days") if known else -1
-        self._days, self._horizon_days = window, horizon_days
-
-    def per_horizon(self, vector: Sequence[float] | npt.NDArray[np.float64]) -> float | None:
-        """In currency units; None where the catalogue cannot say."""
-        if self._spend < 0:
-            return None
-        horizons = min(math.expm1(float(vector[self._tenure])), self._days) / self._horizon_days + 1.0
-        orders = max(min(math.expm1(float(vector[self._orders])), horizons), 1.0)
-        return math.expm1(float(vector[self._spend])) / orders
-
-
-def conditional(
-    mean_log: float, most_log: float, smearing: float, trust: float, ratio: float, own: float | None
-) -> float:
-    """Expected spend of who buys: back from the log, blended with the customer's own record, corrected.
-
-    >>> round(conditional(math.log1p(9.0), 10.0, 1.2, 0.25, 1.0, 23.0), 9)
-    14.0
-    """
-    regression = max(math.exp(min(mean_log, most_log)) * smearing - 1.0, 0.0)
-    return ratio * (regression if own is None else regression + trust * (own - regression))
 
 
 class SpendModel:
     """E[spend | a purchase within the horizon], learned online from customers who came back.
 
     The chain: a Gaussian regression of log1p(spend winsorised at its running 99th percentile); Duan's smearing factor,
-    the running mean of exp(residual); a credibility weight between regression and :class:`OwnRecord`, by least
-    squares with variance in proportion to the level; and the ratio of what was spent, not winsorised, to what all
-    this said before it knew. Each is learned from a label before the regression sees it.
+    the running mean of exp(residual); and the money scale, learned on spend as it was. Each learns from a label before
+    the regression sees it.
 
     Parameters
     ----------
@@ -111,8 +51,7 @@ class SpendModel:
 
     References
     ----------
-    Duan, "Smearing estimate: a nonparametric retransformation method", JASA 78 (1983); Bühlmann, "Experience rating
-    and credibility", ASTIN Bulletin 4 (1967).
+    Duan, "Smearing estimate: a nonparametric retransformation method", JASA 78 (1983).
     """
 
     def __init__(
@@ -125,15 +64,13 @@ class SpendModel:
         self.horizon_days = horizon_days
         self.labels = 0
         self.regression = GaussianRegression(features, prior_variance, likelihood_weight)
-        self.record = OwnRecord(self.regression.features, horizon_days)
+        self.scale = MoneyScale(self.regression.features)
         self._limit = LogHistogram(WINSORISED_AT)
         self.most = 0.0
         """The highest spend of a label, in currency units: nobody is expected to spend more by the regression."""
         self._exp_residuals = 0.0
         self._tried = 0.0
-        self._pull = self._room = 0.0
-        self._spent = self._predicted = 0.0
-        self._all_spent = 0.0
+        self._spent = 0.0
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -151,25 +88,9 @@ class SpendModel:
         return self._exp_residuals / self._tried if self._tried else 1.0
 
     @property
-    def trust(self) -> float:
-        """Weight (0 to 1) of a customer's own record against the regression; none while little was tried."""
-        if self._room <= 0.0:
-            return 0.0
-        return min(max(self._pull / self._room * self._tried / (self._tried + UNTRIED), 0.0), 1.0)
-
-    @property
-    def ratio(self) -> float:
-        """Spent over predicted, so far; as if it had been right for the first hundred labels."""
-        if not self._tried:
-            return 1.0
-        extra = UNTRIED * self._predicted / self._tried
-        ratio = (self._spent + extra) / (self._predicted + extra) if self._predicted > 0.0 else 1.0
-        return min(max(ratio, 1.0 / RATIO_LIMIT), RATIO_LIMIT)
-
-    @property
     def mean_spend(self) -> float:
         """Of who came back, so far, in currency units."""
-        return self._all_spent / self.labels if self.labels else 0.0
+        return self._spent / self.labels if self.labels else 0.0
 
     def expected(self, vector: npt.ArrayLike) -> float:
         """Expected spend of this customer within the horizon if they buy, in currency units.
@@ -180,8 +101,11 @@ class SpendModel:
             The vector has the wrong length, or a value that is not finite.
         """
         x = self.regression.checked(vector)
-        own = self.record.per_horizon(x)
-        return conditional(self.regression.mean(x), math.log1p(self.most), self.smearing, self.trust, self.ratio, own)
+        return self.scale.expected(self._mean_log(x), x)
+
+    def _mean_log(self, x: npt.NDArray[np.float64]) -> float:
+        """What regression and smearing say of log1p(spend)."""
+        return min(self.regression.mean(x), math.log1p(self.most)) + math.log(self.smearing)
 
     def learn_vector(self, vector: npt.ArrayLike, spend: float) -> None:
         """Learn what a customer who came back has spent within the horizon, in currency units.
@@ -194,32 +118,22 @@ class SpendModel:
         x = self.regression.checked(vector)
         self._limit.add(spend)
         target = min(spend, self.limit)
+        if self.labels == UNTRIED:
+            self.scale.centre = float(self.regression.weights[-1])
         if self.labels >= UNTRIED:
             self._try(x, spend, target)
         self.regression.learn(x, math.log1p(target))
         self.most = max(self.most, spend)
-        self._all_spent += spend
+        self._spent += spend
         self.labels += 1
 
     def _try(self, x: npt.NDArray[np.float64], spend: float, target: float) -> None:
         """Hold what would have been said against what came, before which a little is forgotten."""
-        mean_log, most_log = self.regression.mean(x), math.log1p(self.most)
-        own = self.record.per_horizon(x)
-        said = conditional(mean_log, most_log, self.smearing, self.trust, 1.0, own)
-        regression = conditional(mean_log, most_log, self.smearing, 0.0, 1.0, None)
+        self.scale.learn(self._mean_log(x), x, spend, unit=self.mean_spend + 1.0)
         kept = 1.0 - 1.0 / MEMORY
-        self._tried *= kept
         self._exp_residuals *= kept
-        self._pull *= kept
-        self._room *= kept
-        self._spent = self._spent * kept + spend
-        self._predicted = self._predicted * kept + said
-        if own is not None:
-            apart = own - regression
-            if apart:
-                self._pull += apart * (spend - regression) / (own + regression)
-                self._room += apart * apart / (own + regression)
-        self._exp_residuals += math.exp(math.log1p(target) - min(mean_log, most_log))
+        self._tried *= kept
+        self._exp_residuals += math.exp(math.log1p(target) - min(self.regression.mean(x), math.log1p(self.most)))
         self._tried += 1.0
 
     def widen(self, factor: float) -> None:
@@ -235,13 +149,10 @@ class SpendModel:
             **self.regression.state(),
             "limit": self._limit.state(),
             "most": self.most,
-            "all_spent": self._all_spent,
             "tried": self._tried,
             "exp_residuals": self._exp_residuals,
-            "pull": self._pull,
-            "room": self._room,
             "spent": self._spent,
-            "predicted": self._predicted,
+            "scale": self.scale.state(),
         }
 
     @classmethod
@@ -264,9 +175,12 @@ class SpendModel:
         model.most = float(state["most"])
         if not 0.0 <= model.most < math.inf:
             raise ValueError(f"most is {model.most!r}")
-        for name in ("all_spent", "exp_residuals", "pull", "room", "spent", "predicted"):
+        for name in ("exp_residuals", "spent"):
             value = float(state[name])
-            if not math.isfinite(value):
+            if not 0.0 <= value < math.inf:
                 raise ValueError(f"{name} is {value!r}")
             setattr(model, f"_{name}", value)
+        if (model._tried > 0.0) != (model._exp_residuals > 0.0):
+            raise ValueError("what was tried has no residuals, or the other way round")
+        model.scale = MoneyScale.from_state(features, state["scale"])
         return model

@@ -10,7 +10,6 @@ import numpy as np
 
 from models.gaussian import CLIP
 from models.returning import buying_horizons, state_of
-from models.spend import conditional
 from models.value_head import SPEND, ValueModels, value_models
 
 if TYPE_CHECKING:
@@ -38,13 +37,11 @@ class ValueScorer:
         "_mean_spend",
         "_means",
         "_most_log",
-        "_ratio",
         "_recency",
-        "_record",
         "_refund_share",
+        "_scale",
         "_slopes",
         "_smearing",
-        "_trust",
         "_upper",
         "cold_start",
     )
@@ -60,9 +57,8 @@ class ValueScorer:
         self._slopes = np.zeros(len(deviations))
         np.divide(line.weights[:-1], deviations, out=self._slopes, where=deviations > 0.0)
         self._intercept = float(line.weights[-1])
-        self._record = spend.record
-        self._most_log, self._smearing = math.log1p(spend.most), spend.smearing
-        self._trust, self._ratio = spend.trust, spend.ratio
+        self._scale = spend.scale
+        self._most_log, self._smearing = math.log1p(spend.most), math.log(spend.smearing)
         self._mean_spend = spend.mean_spend
         self._refund_share = refunded / spent if spent > 0.0 else 0.0
         self._chances = returning.chances()
@@ -98,8 +94,7 @@ class ValueScorer:
         np.maximum(terms, self._lower, out=terms)
         np.multiply(terms, self._slopes, out=terms)
         mean_log = self._intercept + float(np.add.reduce(terms))
-        own = self._record.per_horizon(features)
-        return conditional(mean_log, self._most_log, self._smearing, self._trust, self._ratio, own)
+        return self._scale.expected(min(mean_log, self._most_log) + self._smearing, features)
 
     def buying_horizons(self, features: Sequence[float], p_purchase: float, days: int) -> float:
         """Expected number of horizons with a purchase within the coming days.

@@ -181,6 +181,8 @@ def year_checked(case: Case, folder: Path, money: Mapping[str, Purse]) -> tuple[
         straight += worth * p * days / horizon
         multiplied += worth * _geometric(p, days / horizon)
         actual += purse.kept(at, at + days * DAY_MS)
+    if actual <= 0.0:
+        raise SystemExit(f"{folder} holds no scores of the catalogue of today: run the backfill again")
     return len(judged), days, chained / actual, straight / actual, multiplied / actual
 
 
