@@ -14,7 +14,7 @@ from streams.core.features import CATALOGUE, NAMES
 from streams.core.instants import format_instant
 from streams.core.phrases import SAYINGS, SPANS, SPEAKERS
 from streams.core.ports import Explanation
-from streams.core.sayings import NOTICED, Saying, Vector
+from streams.core.sayings import EITHER, LESS, MORE, NOTICED, Saying, Vector
 from streams.core.stored_profile import Explained
 
 MOST_REASONS: Final = 3
@@ -172,15 +172,13 @@ def changed(told: Told, last: Explained | None) -> dict[str, Any] | None:
 
 def _moved(now: Vector, then: Mapping[int, float], family: int, raised: bool, another: bool) -> str:
     """What is different in a family, best in the direction in which its part of the risk went."""
-    wanted = 1 if raised else -1
-    other: tuple[int, str] | None = None
-    for saying in _CHANGES[family]:
-        if (found := saying.change(now, then)) is not None:
-            if found[0] == wanted:
-                return found[1]
-            if other is None or (found[0] == 0 and other[0] != 0):
-                other = found
-    if other is None:
-        return f"{TITLES[family]}: {'weighed anew by a newer model' if another else 'little is different'}"
-    speaks, text = other
-    return f"{text}: here that {'raises' if raised else 'lowers'} the risk" if speaks else text
+    went = MORE if raised else LESS
+    sayings = _CHANGES[family]
+    for speaks in (went, EITHER):
+        for saying in sayings:
+            if (text := saying.change(now, then, speaks)) is not None:
+                return text
+    for saying in sayings:
+        if (text := saying.change(now, then, -went)) is not None:
+            return f"{text}: here that {'raises' if raised else 'lowers'} the risk"
+    return f"{TITLES[family]}: {'weighed anew by a newer model' if another else 'little is different'}"

@@ -58,9 +58,9 @@ class Saying(Protocol):
     def plain(self, vector: Vector, usual: Vector) -> str | None:
         """The saying as a mere fact; None where it cannot be said."""
 
-    def change(self, now: Vector, then: Mapping[int, float]) -> tuple[int, str] | None:
-        """What is different from earlier values (by feature): whether that speaks for leaving (1), against it (-1) or
-        for neither (0), and the sentence; None where nothing is to be seen."""
+    def change(self, now: Vector, then: Mapping[int, float], speaks: int) -> str | None:
+        """What is different from earlier values (by feature), if that speaks for leaving (1), against it (-1) or for
+        neither (0), as asked; None where it does not, or nothing is to be seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,18 +105,17 @@ class Compared:
         """See :class:`Saying`."""
         return self._against(vector, usual)[0]
 
-    def change(self, now: Vector, then: Mapping[int, float]) -> tuple[int, str] | None:
+    def change(self, now: Vector, then: Mapping[int, float], speaks: int) -> str | None:
         """See :class:`Saying`."""
         was = then.get(self.feature, now[self.feature])
         moved = now[self.feature] - was
-        if -SEEN < moved < SEEN or not self.holds(now):
+        if -SEEN < moved < SEEN or (self.speaks if moved > 0.0 else -self.speaks) != speaks or not self.holds(now):
             return None
         value, before = self._natural(now[self.feature]), self._natural(was)
         mine = self.figure(value)
         if mine == self.figure(before):
             return None
-        text = f"{self.fact.format(mine)}; {self.short(before)} at the last score"
-        return (1 if moved * self.speaks > 0.0 else -1) if self.speaks else 0, text
+        return f"{self.fact.format(mine)}; {self.short(before)} at the last score"
 
     def _natural(self, value: float) -> float:
         return expm1(value) if self.log else value
@@ -158,17 +157,17 @@ class Own:
         """See :class:`Saying`."""
         return self.fact(vector)
 
-    def change(self, now: Vector, then: Mapping[int, float]) -> tuple[int, str] | None:
+    def change(self, now: Vector, then: Mapping[int, float], speaks: int) -> str | None:
         """Silence against the usual gap, now and then."""
         silent, gap = then.get(_RECENCY, now[_RECENCY]), then.get(_GAP, now[_GAP])
         moved = now[_RECENCY] - now[_GAP] - silent + gap
-        if -SEEN < moved < SEEN:
+        if -SEEN < moved < SEEN or (MORE if moved > 0.0 else LESS) != speaks:
             return None
         mine, before = ago(expm1(now[_RECENCY])), ago(expm1(silent))
         usually, once = every(expm1(now[_GAP])), every(expm1(gap))
         if (mine, usually) == (before, once):
             return None
         if not has_rhythm(now):
-            return (1 if moved > 0.0 else -1), f"last order {mine}; {before} at the last score"
+            return f"last order {mine}; {before} at the last score"
         earlier = before if usually == once else f"{before}, usually {once},"
-        return (1 if moved > 0.0 else -1), f"last order {mine}, usually {usually}; {earlier} at the last score"
+        return f"last order {mine}, usually {usually}; {earlier} at the last score"
