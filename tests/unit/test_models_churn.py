@@ -209,7 +209,7 @@ def test_widening_in_steps_is_widening_at_once() -> None:
 
 
 def test_no_direction_is_ever_wider_than_the_prior() -> None:
-    model = learned(500)
+    model = learned(500, prior_variance=0.01)
     prior = np.diag([0.01] * 4 + [10.0])
     for _ in range(40):
         model.widen(2.0)
