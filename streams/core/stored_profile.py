@@ -15,11 +15,14 @@ import msgspec
 from streams.core import migrations
 from streams.core.errors import StateError
 from streams.core.events import Event
+from streams.core.instants import LAST_INSTANT
 from streams.core.state import NO_TIME, STAGE_NAMES
 from streams.core.tally import CHURN
 
 SCHEMA: Final = 2
 MAGIC: Final = 0xEB
+_FAR_OUT: Final = 700.0
+"""No logit and no feature gets here; beyond it, e to its power is no number any more."""
 _HEADER: Final = struct.Struct(">BBQqqqBBBI")
 _CHECK: Final = struct.Struct(">I")
 HEADER_BYTES: Final = _HEADER.size + _CHECK.size
@@ -75,6 +78,12 @@ class Explained(msgspec.Struct, array_like=True, gc=False):
     def facts(self) -> tuple[float, ...]:
         """The features, to float32 precision."""
         return struct.unpack(f"<{len(self.values) // 4}f", self.values)
+
+    def holds_together(self) -> bool:
+        """Whether it can be spoken of: no other program or hand has written it."""
+        if not self.parts or len(self.parts) % 8 or len(self.values) % 4 or not 0 <= self.as_of <= LAST_INSTANT:
+            return False
+        return all(-_FAR_OUT < value < _FAR_OUT for value in (*self.logit(), *self.facts()))
 
 
 class Delivery(msgspec.Struct, array_like=True, gc=False):
@@ -197,9 +206,13 @@ def unpack_profile(value: bytes, where: str = "a stored profile") -> Stored:
     if (crc32(body, crc32(value[: _HEADER.size])),) != _CHECK.unpack_from(value, _HEADER.size):
         raise damaged(where, "its checksum does not fit")
     try:
-        return _decoder.decode(body)
+        stored = _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise damaged(where, str(error)) from error
+    explained = stored.delivery.explained
+    if explained is not None and not explained.holds_together():
+        raise damaged(where, "what was told of it last does not hold together")
+    return stored
 
 
 def damaged(where: str, why: str) -> StateError:

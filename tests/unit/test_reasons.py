@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import struct
 from math import log, log1p
 from typing import Any
 
+import msgspec
 import pytest
 
 from models.linear_scorer import LinearScorer
@@ -317,3 +319,20 @@ def test_no_text_names_a_column() -> None:
     for saying in SAYINGS.values():
         text = saying.plain(vector(**USUAL), vector()) or ""
         assert not re.search(r"[a-z]_[a-z]", text)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"parts": b""},
+        {"parts": b"1234567"},
+        {"values": b"123"},
+        {"as_of": 1 << 60},
+        {"parts": struct.pack("<d", float("nan"))},
+        {"values": struct.pack("<f", 1e30)},
+    ],
+)
+def test_what_no_score_can_have_been_does_not_hold_together(broken: dict[str, Any]) -> None:
+    kept = told(scorer()).kept()
+    assert kept.holds_together()
+    assert not msgspec.structs.replace(kept, **broken).holds_together()
