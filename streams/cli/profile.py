@@ -112,6 +112,9 @@ def _facts(body: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "value", f"{value['tier']} (RFM {value['rfm']})"
     if risk is not None:
         yield "churn risk", _risk(risk["probability"], risk["band"], risk["as_of"])
+    if (propensity := body.get("propensity")) is not None:
+        told = f"{propensity['probability']:.0%} ({_minute(propensity['as_of'])})"
+        yield f"buys within {propensity['horizon_days']} d", told
     yield "orders", f"{totals['orders']:,} with {totals['lines']:,} lines, {totals['amount']:,.2f} net"
     if totals["refunded"]:
         yield "refunded", f"{totals['refunded']:,.2f}"
