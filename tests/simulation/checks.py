@@ -14,6 +14,7 @@ from streams.core.tally import pending
 from streams.model_records import head_specs
 from streams.topics import (
     CHURN_RISK,
+    CUSTOMER_VALUE,
     DEAD_LETTERS,
     LATE_EVENTS,
     PURCHASE_PROPENSITY,
@@ -25,7 +26,7 @@ from tests.simulation.event_log import EventLog
 from tests.simulation.kafka import Record
 from tests.simulation.world import HORIZON_DAYS, Outcome
 
-APPENDED: Final = (SEGMENT_CHANGES, CHURN_RISK, PURCHASE_PROPENSITY, LATE_EVENTS)
+APPENDED: Final = (SEGMENT_CHANGES, CHURN_RISK, PURCHASE_PROPENSITY, CUSTOMER_VALUE, LATE_EVENTS)
 
 
 class NotingTrainer(Trainer):
@@ -127,6 +128,7 @@ DECIDED: Final = {
     SEGMENT_CHANGES: ("user_id", "dimension", "previous", "current", "phase", "cause"),
     CHURN_RISK: ("user_id", "as_of", "band", "previous_band", "scheduled", "cold_start", "model"),
     PURCHASE_PROPENSITY: ("user_id", "as_of", "probability", "scheduled", "cold_start", "model"),
+    CUSTOMER_VALUE: ("user_id", "as_of", "expected_spend", "clv", "scheduled", "cold_start", "model"),
     USER_PROFILES: ("user_id", "as_of"),
     LATE_EVENTS: ("user_id", "as_of", "event"),
 }
