@@ -56,13 +56,13 @@ neighbours: setup ## bursts, large records, a slow Kafka, a hot user, a wrong cl
 quality: setup ## churn as served on the real logs, beside LightGBM (ONLY=log KEPT=folder JSON=file LIGHTGBM=1 to refit it)
 	@test -z "$(LIGHTGBM)" || $(BIN)/python -c 'import lightgbm' 2>/dev/null || \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-study.lock
-	@$(BIN)/python -m tests.quality $(if $(ONLY),--only $(ONLY)) $(if $(KEPT),--kept $(KEPT)) $(if $(JSON),--json $(JSON)) \
+	@$(BIN)/python -m tests.quality $(if $(ONLY),--only '$(ONLY)') $(if $(KEPT),--kept $(KEPT)) $(if $(JSON),--json $(JSON)) \
 		$(if $(LIGHTGBM),--lightgbm)
 
-study: setup ## candidates and families of features on the real logs, a table out (SETS=or,cj QUICK=1 ONLY=posterior,SGD)
+study: setup ## candidates and families of features on the real logs, a table out (SETS=or,cj QUICK=1 ONLY='SGD;posterior')
 	@$(BIN)/python -c 'import lightgbm' 2>/dev/null || \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-study.lock
-	@$(BIN)/python -m tests.study $(if $(SETS),--sets $(SETS)) $(if $(QUICK),--one-user-in 12) $(if $(ONLY),--only $(ONLY)) \
+	@$(BIN)/python -m tests.study $(if $(SETS),--sets $(SETS)) $(if $(QUICK),--one-user-in 12) $(if $(ONLY),--only '$(ONLY)') \
 		$(if $(RESUME),--resume)
 
 lint: setup ## ruff, mypy --strict and the import arrows

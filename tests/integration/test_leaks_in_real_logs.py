@@ -18,12 +18,13 @@ from tests.support.shared_logs import real_log
 pytestmark = [pytest.mark.data, pytest.mark.long, pytest.mark.timeout(900)]
 
 SHOPS: Final = {
-    "cdnow": (90, 16, "1998-01-31"),
-    "online_retail_2011": (60, 5, "2011-11-30"),
-    "complete_journey_dev": (30, 5, "2017-12-15"),
+    "cdnow": (90, 40, "1998-01-31"),
+    "online_retail_2011": (60, 12, "2011-11-30"),
+    "complete_journey_dev": (30, 8, "2017-12-15"),
 }
 """Horizon in days, one user in how many, and the end."""
 MOST_ERRORS: Final = 4.0
+FEW_LABELS: Final = 300
 
 
 def some_of(name: str, one_user_in: int) -> SomeUsers:
@@ -51,19 +52,18 @@ def served(examples: dict[str, list[Body]], *, leak: bool = False) -> list[Serve
     for name, bodies in examples.items():
         changed = permuted(bodies, 7)
         changed = with_leak(changed, 8) if leak else changed
-        everything += learned_and_served(changed, SHOPS[name][0], name=name)
+        everything += learned_and_served(changed, SHOPS[name][0], name=name, min_labels=FEW_LABELS)
     return everything
 
 
 def test_permuted_outcomes_of_three_shops_cannot_be_ranked(examples: dict[str, list[Body]]) -> None:
     found = ranking(served(examples))
-    print(found, found.errors_from_half)
-    assert found.standard_error < 0.006
+    assert found.standard_error < 0.02
     assert abs(found.errors_from_half) <= MOST_ERRORS
 
 
 def test_a_feature_that_knows_the_outcome_is_found_out_in_three_shops(examples: dict[str, list[Body]]) -> None:
-    assert ranking(served(examples, leak=True)).errors_from_half > 10 * MOST_ERRORS
+    assert ranking(served(examples, leak=True)).errors_from_half > 3 * MOST_ERRORS
 
 
 class OtherFuture:
@@ -96,11 +96,11 @@ def test_another_future_of_a_real_shop_changes_nothing_that_was_told_scored_or_l
 ) -> None:
     instant = parse_instant("2011-07-15T11:20:00Z")
     assert instant is not None
-    until = parse_instant("2011-09-15")
-    sources = (some_of("online_retail_2011", 4), OtherFuture(some_of("online_retail_2011", 4), instant))
-    runs = [run_offline(source, monkeypatch, horizon_days=60, until=until) for source in sources]
+    until = parse_instant("2011-08-15")
+    sources = (some_of("online_retail_2011", 16), OtherFuture(some_of("online_retail_2011", 16), instant))
+    runs = [run_offline(source, monkeypatch, horizon_days=60, until=until, min_labels=FEW_LABELS) for source in sources]
     true, other = (known_by(kept, instant) for kept in runs)
-    assert len(true["cuts"]) > 60
-    assert sum(b'"cold_start":false' in line for line in true["churn-risk"]) > 1_000
+    assert len(true["cuts"]) > 40
+    assert sum(b'"cold_start":false' in line for line in true["churn-risk"]) > 100
     assert true == other
     assert runs[0].everything() != runs[1].everything()

@@ -64,7 +64,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="make study", description=__doc__)
     parser.add_argument("--sets", default=",".join(LOGS), help="of: " + ", ".join(LOGS))
     parser.add_argument("--one-user-in", type=int, default=1, metavar="N", help="smaller shops, for a quicker look")
-    parser.add_argument("--only", default="", help="candidates whose names hold one of these words, by comma")
+    parser.add_argument("--only", default="", help="candidates whose names hold one of these words, by semicolon")
     parser.add_argument("--without-families", action="store_true")
     parser.add_argument("--resume", action="store_true", help="take what an interrupted study has finished")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
@@ -79,7 +79,7 @@ def main(arguments: Sequence[str]) -> int:
         os.environ.setdefault(library, "1")  # the processes that the pool starts load the libraries
     began = time.monotonic()
     place = Place(asked.out, asked.one_user_in)
-    only = [word for word in asked.only.split(",") if word]
+    only = [word for word in asked.only.split(";") if word]
     print(study(sets, place, asked.processes, only, families=not asked.without_families, resume=asked.resume))
     print(f"{(time.monotonic() - began) / 60:.1f} minutes")
     return 0
