@@ -1,8 +1,9 @@
 """The bars: which logs and cuts are judged, what a refitted batch model reached there, and what counts as good enough.
 
 The figures of LightGBM are means of five seeds, refitted at each cut on regular snapshots whose labels were known by
-then, scored at the cut. ``recency_auc`` ranks by silence alone. ``bias`` is the mean score minus the base rate, as
-``make quality LIGHTGBM=1`` measured it; the others were fixed beforehand.
+then, scored at the cut; they were fixed beforehand. ``recency_auc`` ranks by silence alone. ``bias``, the mean score
+less the base rate, was not: it is that of two seeds refitted on weekly snapshots of the engine's features, judged at the
+last score before the cut (cdnow: one seed, a third of the users). ``make quality LIGHTGBM=1`` measures it anew.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Shop(NamedTuple):
 
 
 SHOPS: Final = (
-    Shop("cdnow", 90, 450, {"1998-03-31": 0.826}, {"1998-03-31": Reference(0.839, 0.0900, 0.023, 0.020)}),
+    Shop("cdnow", 90, 450, {"1998-03-31": 0.826}, {"1998-03-31": Reference(0.839, 0.0900, 0.023, 0.015)}),
     Shop(
         "online_retail_2011",
         60,
