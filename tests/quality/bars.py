@@ -2,8 +2,8 @@
 
 The figures of LightGBM are means of five seeds, refitted at each cut on regular snapshots whose labels were known by
 then, scored at the cut; they were fixed beforehand. ``recency_auc`` ranks by silence alone. ``bias``, the mean score
-less the base rate, was not: it is that of two seeds refitted on weekly snapshots of the engine's features, judged at the
-last score before the cut (cdnow: one seed, a third of the users). ``make quality LIGHTGBM=1`` measures it anew.
+less the base rate, was not: it is that of two seeds refitted on weekly snapshots of the engine's features, judged at
+the last score before the cut (cdnow: one seed, a third of the users). ``make quality LIGHTGBM=1`` measures it anew.
 """
 
 from __future__ import annotations
