@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from operator import mul
 from typing import Any, Final, Self
 
 YEAR_DAYS: Final = 365
@@ -130,33 +131,30 @@ def buying_horizons(
     >>> buying_horizons([0.5, 0.5], 0, 0.5, 100, 250)
     1.25
     """
-    differs = _logit(first) - _logit(chances[state])
-    own = [_sigmoid(_logit(chance) + differs) for chance in chances]
-    last = len(chances) - 1
-    # Where the customer may stand: probability per state of silence.
-    stands = [0.0] * len(chances)
-    stands[0], stands[min(state + 1, last)] = first, 1.0 - first
-    left = days / horizon_days
-    total = first * min(left, 1.0)
-    left -= 1.0
-    while left > 0.0:
-        buys = 0.0
-        moved = [0.0] * len(chances)
-        for at, share in enumerate(stands):
-            buying = share * own[at]
-            buys += buying
-            moved[min(at + 1, last)] += share - buying
-        moved[0] = buys
-        stands = moved
-        total += buys * min(left, 1.0)
-        left -= 1.0
+    first = min(max(first, _EDGE), 1.0 - _EDGE)
+    usual = min(max(chances[state], _EDGE), 1.0 - _EDGE)
+    differs = first / (1.0 - first) * (1.0 - usual) / usual
+    own = [chance * differs / (chance * differs + 1.0 - chance) for chance in chances]
+    whole = math.ceil(days / horizon_days)
+    # By renewal: a purchase comes for the first time in some horizon, and what follows begins anew.
+    again = _first_times(own, 0, own[0], whole)
+    coming = _first_times(own, state, first, whole)
+    after_one = [1.0]
+    for k in range(1, whole):
+        after_one.append(sum(map(mul, again[:k], reversed(after_one))))
+    total = 0.0
+    for k in range(1, whole + 1):
+        buys = sum(map(mul, coming[:k], reversed(after_one[:k])))
+        total += buys * min(days / horizon_days - (k - 1), 1.0)
     return total
 
 
-def _logit(chance: float) -> float:
-    held = min(max(chance, _EDGE), 1.0 - _EDGE)
-    return math.log(held / (1.0 - held))
-
-
-def _sigmoid(logit: float) -> float:
-    return 1.0 / (1.0 + math.exp(-logit))
+def _first_times(own: Sequence[float], state: int, first: float, count: int) -> list[float]:
+    """The chance that the first purchase falls into each of the coming horizons; that of the next one is given."""
+    last = len(own) - 1
+    found, left = [first], 1.0 - first
+    for ahead in range(1, count):
+        chance = own[min(state + ahead, last)]
+        found.append(left * chance)
+        left *= 1.0 - chance
+    return found
