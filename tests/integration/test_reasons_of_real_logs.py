@@ -23,7 +23,8 @@ MORE = re.compile(
 """What begins so is a reason where the customer's figure is the larger one."""
 LESS = re.compile(
     r"seen on |ordered on |interested in |spent .* in \d+ days|.* orders per 30 days as a customer|.* in all; |"
-    r"(\S+) (orders?|clicks?|search(es)?|days? with an? (order|visit)) in \d+ days|.* put into the cart in \d+ days"
+    r"(\S+) (orders?|clicks?|search(es)?|days? with an? (order|visit)|active days?) in \d+ days|"
+    r".* put into the cart in \d+ days"
 )
 EITHER = re.compile(
     r"first order |spends .* per order|the last order was worth |.* per order; |.* since the last order; |"
@@ -80,7 +81,7 @@ def test_base_and_families_and_changes_add_up_to_1e_9(ran: Ran) -> None:
             assert abs(moved - (now - before)) < 1e-9
         told[body["user_id"]] = now
         count += 1
-    assert count > 5_000
+    assert count > 3_000
 
 
 def test_no_sentence_contradicts_its_sign(ran: Ran) -> None:
