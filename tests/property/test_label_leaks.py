@@ -84,5 +84,5 @@ def test_a_feature_that_knows_the_outcome_is_found_out(examples: list[Body]) -> 
 @pytest.mark.data
 def test_true_outcomes_are_ranked_well_through_the_same_lane(examples: list[Body]) -> None:
     found = ranking(learned_and_served(examples, HORIZON_DAYS, min_labels=FEW_LABELS))
-    assert found.auc > 0.7
+    assert found.auc > 0.65
     assert not math.isnan(found.standard_error)
