@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from river.drift import ADWIN
 
 from models.packing import Vector, pack, unpacked
 
@@ -60,6 +59,9 @@ class Window:
     """
 
     def __init__(self, delta: float, clock: int, max_buckets: int) -> None:
+        # Here and not above: the package brings scikit-learn along, and who only scores has no window.
+        from river.drift import ADWIN
+
         make: Callable[..., Any] = ADWIN
         self._detector = make(delta=delta, clock=clock, max_buckets=max_buckets)
         self._rust: Any = self._detector._helper

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from models.errors import SnapshotError
-from models.heads import CHURN, PROPENSITY, VALUE, HeadSpec
+from models.head_spec import CHURN, PROPENSITY, VALUE, HeadSpec
 from models.linear_scorer import Explanation, LinearScorer
 from models.schema import moved
 from models.snapshots import DAY_MS, LAST_INSTANT, verify

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple, Self
 from models.accounts import Account, account_of
 from models.errors import SnapshotError, TrainingRecordError
 from models.examples import TrainingExample, decode_example, decode_mark, decode_rollback
-from models.heads import CHURN, AnyHead, Head, HeadSpec, head_from_state, head_of
+from models.head_spec import CHURN, AnyHead, HeadSpec
+from models.heads import Head, head_from_state, head_of
 from models.marks import NOTHING, Marks, Snapshot
 from models.model_events import rolled_back
 from models.scorecard import Scorecard

@@ -13,7 +13,7 @@ from models.spend import SpendModel
 
 if TYPE_CHECKING:
     from models.examples import TrainingExample
-    from models.heads import Event, HeadSpec
+    from models.head_spec import Event, HeadSpec
 
 SPEND: Final = "spend"
 """Name of the one model that serves."""

@@ -13,7 +13,7 @@ from models.returning import buying_horizons, state_of
 from models.value_head import SPEND, ValueModels, value_models
 
 if TYPE_CHECKING:
-    from models.heads import HeadSpec
+    from models.head_spec import HeadSpec
 
 
 class ValueScorer:

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from models.churn import BayesianLogistic
 from models.errors import ModelError
-from models.heads import CHURN, PROPENSITY, VALUE, HeadSpec, head_of
+from models.head_spec import CHURN, PROPENSITY, VALUE, HeadSpec
+from models.heads import head_of
 from models.learner import Factory
 from models.schema import schema_hash
 from models.serving import Cuts

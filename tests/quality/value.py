@@ -27,7 +27,7 @@ from typing import Any, Final
 import numpy as np
 
 from models.examples import TrainingExample
-from models.heads import CHURN, VALUE, HeadSpec
+from models.head_spec import CHURN, VALUE, HeadSpec
 from models.value_head import ValueHead
 from models.value_scorer import ValueScorer
 from streams import codec

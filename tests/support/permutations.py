@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from models.heads import CHURN
+from models.head_spec import CHURN
 from models.serving import floor_day
 from streams.model_records import learn, new_cuts, new_trainer
 from tests.support.offline_runs import Body

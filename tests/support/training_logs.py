@@ -12,7 +12,8 @@ from typing import Any, Final
 import numpy as np
 
 from models.churn import BayesianLogistic
-from models.heads import CHURN, HeadSpec, head_of
+from models.head_spec import CHURN, HeadSpec
+from models.heads import head_of
 from models.snapshots import cut_record
 from models.trainer import Trainer
 

@@ -13,7 +13,8 @@ from prometheus_client import CollectorRegistry
 
 from models.churn import BayesianLogistic
 from models.errors import SnapshotError
-from models.heads import CHURN, HeadSpec, head_of
+from models.head_spec import CHURN, HeadSpec
+from models.heads import head_of
 from models.serving import Cuts
 from models.snapshots import checksum_of
 from models.trainer import Trainer

@@ -10,7 +10,7 @@ import pytest
 
 from models.churn import BayesianLogistic, sigmoid
 from models.errors import SnapshotError
-from models.heads import CHURN, HeadSpec
+from models.head_spec import CHURN, HeadSpec
 from models.serving import Cuts, ServingCut, empty_cut
 from tests.support.training_logs import DAY, HOUR, START, cut_of
 

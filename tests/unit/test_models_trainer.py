@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from models.errors import SnapshotError, TrainingRecordError
-from models.heads import HeadSpec
+from models.head_spec import HeadSpec
 from models.serving import Cuts
 from models.snapshots import model_hash
 from models.trainer import Trainer

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from models.examples import TrainingExample
-from models.heads import CHURN, VALUE, Head, HeadSpec, head_from_state, head_of
+from models.head_spec import CHURN, VALUE, HeadSpec
+from models.heads import Head, head_from_state, head_of
 from models.returning import PRIOR, Returning, buying_horizons, states_for
 from models.serving import ServingCut
 from models.value_head import ValueHead

@@ -9,7 +9,8 @@ import pytest
 
 from models.churn import BayesianLogistic
 from models.contest import FULL_DAY
-from models.heads import CHURN, Head, HeadSpec, head_of
+from models.head_spec import CHURN, HeadSpec
+from models.heads import Head, head_of
 from models.serving import Cuts
 from models.snapshots import dumps, loads
 from models.trainer import Trainer
