@@ -122,8 +122,9 @@ def cut_record(
         "resume": dict(resume),
         "river": _RIVER,
     }
-    record["version"] = f"{day_text(day_ms)}-{model_hash(record)[:8]}"
-    record["checksum"] = checksum_of(record)
+    learned = model_hash(record)
+    record["version"] = f"{day_text(day_ms)}-{learned[:8]}"
+    record["checksum"] = _checksum(record, learned)
     return record
 
 
@@ -219,7 +220,7 @@ def _migrated(record: dict[str, Any]) -> dict[str, Any]:
 def _checksum_or_none(record: Mapping[str, Any]) -> str | None:
     try:
         return checksum_of(record)
-    except (TypeError, ValueError):
+    except (AttributeError, LookupError, TypeError, ValueError):
         return None
 
 
@@ -228,5 +229,16 @@ def _canonical(content: object) -> bytes:
 
 
 def checksum_of(record: Mapping[str, Any]) -> str:
-    """SHA-256 (hex) of a cut's content but for its ``checksum``: it tells damage, and is no proof against a forger."""
-    return hashlib.sha256(_canonical({k: v for k, v in record.items() if k != "checksum"})).hexdigest()
+    """SHA-256 (hex) of a cut's content but for its ``checksum``: it tells damage, and is no proof against a forger.
+
+    What was learned, nearly all of a cut, goes in by its own hash, which the version needs anyway.
+    """
+    return _checksum(record, None if record.get("format") == 1 else model_hash(record))
+
+
+def _checksum(record: Mapping[str, Any], learned: str | None) -> str:
+    content = {key: value for key, value in record.items() if key != "checksum"}
+    if learned is not None:
+        heads = {name: {k: v for k, v in head.items() if k != "models"} for name, head in record["heads"].items()}
+        content |= {"heads": heads, "learned": learned}
+    return hashlib.sha256(_canonical(content)).hexdigest()

@@ -285,7 +285,7 @@ class OfflineRun:
         """What the trainer gives back: cuts serve from now on, the rest is told."""
         for record in records:
             if TOPIC_OF[record["type"]] == MODEL_CUTS:
-                self._cuts.add(record)
+                self._cuts.add(record, own=True)
                 if record["type"] == "cut":
                     self._model = record
             else:

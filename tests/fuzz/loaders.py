@@ -224,7 +224,7 @@ def resealed(value: bytes) -> bytes:
     try:
         body = decode(value)
         return encode({**body, "checksum": snapshots.checksum_of(body)})
-    except (CodecError, TypeError, ValueError, RecursionError):
+    except (AttributeError, CodecError, LookupError, TypeError, ValueError, RecursionError):
         return value
 
 
