@@ -3,7 +3,8 @@
 River 0.26 keeps the window in Rust and gives it out only as bytes made for pickle; it panics on bytes that do not fit,
 which no ``except Exception`` catches. So the bytes are read here into numbers, and made from checked numbers only.
 Their layout is River's own affair: what is read must give the same bytes again, or it is refused, and a contract test
-holds it against the installed River.
+holds it against the installed River, and what is made here against :class:`river.drift.ADWIN`. That class only wraps
+this window, and its package takes scikit-learn and SciPy along: seconds at every start.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+from river._river_rust.drift import AdaptiveWindowing
 
 from models.packing import Vector, pack, unpacked
 
@@ -26,6 +28,9 @@ _TAIL: Final = struct.Struct("<diQii")
 _MOST_ROWS: Final = 48
 """Each row holds buckets of twice the size: more than any log."""
 _SCALARS: Final = 7
+_LEAST_SUBWINDOW: Final = 5
+_GRACE: Final = 10
+"""As River's own defaults."""
 
 
 class Change(NamedTuple):
@@ -59,12 +64,15 @@ class Window:
     """
 
     def __init__(self, delta: float, clock: int, max_buckets: int) -> None:
-        # Here and not above: the package brings scikit-learn along, and who only scores has no window.
-        from river.drift import ADWIN
-
-        make: Callable[..., Any] = ADWIN
-        self._detector = make(delta=delta, clock=clock, max_buckets=max_buckets)
-        self._rust: Any = self._detector._helper
+        self._made = (delta, clock, max_buckets)
+        make: Callable[..., Any] = AdaptiveWindowing
+        self._rust: Any = make(
+            delta=delta,
+            clock=clock,
+            max_buckets=max_buckets,
+            min_window_length=_LEAST_SUBWINDOW,
+            grace_period=_GRACE,
+        )
 
     def put(self, value: float) -> Change | None:
         """Add a value; what the window was cut to, if it was."""
@@ -114,7 +122,7 @@ class Window:
             On numbers that are not those of a window; nothing was changed.
         """
         counts = [int(count) for count in state["rows"]]
-        most = self._detector.max_buckets
+        most = self._made[2]
         if not 1 <= len(counts) <= _MOST_ROWS or any(not 0 <= count <= most for count in counts):
             raise ValueError(f"a window has 1 to {_MOST_ROWS} rows of at most {most} buckets, not {counts}")
         if counts[-1] == 0 and len(counts) > 1:
@@ -126,13 +134,11 @@ class Window:
 
     def _bytes(self, counts: Sequence[int], numbers: Vector) -> bytes:
         """As River writes a window."""
-        made = self._detector
-        most: int = made.max_buckets
+        delta, clock, most = self._made
         total, variance, widths, *whole = numbers[:_SCALARS].tolist()
         width = float(sum(count << row for row, count in enumerate(counts)))
-        least, grace = float(made.min_window_length), float(made.grace_period)
         sums = (total, variance, width, widths)
-        parts = [_HEAD.pack(made.delta, made.clock, most, least, grace, *sums, *map(int, whole), len(counts))]
+        parts = [_HEAD.pack(delta, clock, most, _LEAST_SUBWINDOW, _GRACE, *sums, *map(int, whole), len(counts))]
         at = _SCALARS
         for count in counts:
             unused = bytes(8 * (most + 1 - count))
@@ -140,7 +146,7 @@ class Window:
             parts += [_ROW.pack(most, count, most + 1), totals.astype("<f8").tobytes(), unused]
             parts += [_LENGTH.pack(most + 1), variances.astype("<f8").tobytes(), unused]
             at += 2 * count
-        parts.append(_TAIL.pack(made.delta, made.clock, most, made.min_window_length, made.grace_period))
+        parts.append(_TAIL.pack(delta, clock, most, _LEAST_SUBWINDOW, _GRACE))
         return b"".join(parts)
 
 
