@@ -79,7 +79,7 @@ class BayesianLogistic(base.Classifier):
     prior_variance
         Variance of each weight before the first label, in (logits per standard deviation)². Small, because the
         catalogue's features overlap. Over the five cuts of ``make quality`` 0.003, 0.01 and 0.03 reached the same mean
-        AUC to 0.0003; where labels are few (complete_journey_dev) 0.03 had the lowest Brier, by 0.0015 and 0.0006.
+        AUC to 0.0003; where labels are few (complete_journey_dev) a wider one has the lower Brier (docs/models.md).
     likelihood_weight
         How much of a label counts (above 0, at most 1): each step takes the likelihood to this power. Below 1
         because the weekly scores of one user repeat each other, their horizons overlapping.
@@ -110,7 +110,7 @@ class BayesianLogistic(base.Classifier):
     def __init__(
         self,
         features: Sequence[str],
-        prior_variance: float = 0.03,
+        prior_variance: float = 0.06,
         forgetting: float = 0.0,
         likelihood_weight: float = 0.3,
     ) -> None:

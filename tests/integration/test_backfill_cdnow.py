@@ -10,7 +10,7 @@ import pytest
 from tests.support.backfills import Discrimination, backfill, discrimination
 from tests.support.shared_logs import real_log
 
-pytestmark = [pytest.mark.data, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.data, pytest.mark.long, pytest.mark.timeout(900)]
 
 CUT = "1998-03-31"
 
@@ -27,12 +27,7 @@ def assert_above_the_bar(found: Discrimination) -> None:
 
 
 def test_churn_of_every_third_customer_is_told_apart(tmp_path: Path) -> None:
-    """A third of the weekly scores in a third of the time; the whole cohort is below, and in `make long`."""
+    """A third of the weekly scores in a third of the time; `make quality` has the whole cohort."""
     third = tmp_path / "third.parquet"
     pl.read_parquet(real_log("cdnow")).filter(pl.col("user_id").cast(pl.Int64) % 3 == 1).write_parquet(third)
     assert_above_the_bar(told_apart(third, tmp_path / "out"))
-
-
-@pytest.mark.long
-def test_churn_of_the_whole_cohort_is_told_apart(tmp_path: Path) -> None:
-    assert_above_the_bar(told_apart(real_log("cdnow"), tmp_path / "out"))

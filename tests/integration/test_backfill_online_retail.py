@@ -11,7 +11,7 @@ from tests.support.backfills import Ran, backfill, discrimination
 from tests.support.recomputed_scorecards import assert_recomputed, judged
 from tests.support.shared_logs import real_log
 
-pytestmark = [pytest.mark.data, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.data, pytest.mark.long, pytest.mark.timeout(600)]
 
 NAME = "online_retail_2011"
 CUSTOMER_STAGES = {"new_customer", "growing", "reactivated", "loyal", "at_risk", "churned"}

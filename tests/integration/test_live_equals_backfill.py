@@ -28,7 +28,7 @@ from tests.support.shared_logs import real_log
 UNTIL = "1997-01-24T00:00:00Z"
 HORIZON_DAYS = 2
 """So short that the model has learned enough to serve before the end, and labels of what it served are known."""
-OUTPUTS = ("segment-changes", "churn-risk", "customer-value", "late-events")
+OUTPUTS = ("segment-changes", "churn-risk", "purchase-propensity", "customer-value", "late-events")
 SCORED = {"churn": "churn-risk", "propensity": "purchase-propensity"}
 
 pytestmark = pytest.mark.data
@@ -109,7 +109,13 @@ def assert_scorecards(fleet: Fleet, backfilled: Path) -> None:
         assert account["pending"] == sum(waiting_in(key.encode(), value)[head] for key, value in profiles.items())
 
 
-@pytest.mark.parametrize(("workers", "killed"), [(1, False), (2, True)], ids=["one-worker", "two-workers-and-a-kill"])
+@pytest.mark.parametrize(
+    ("workers", "killed"),
+    [
+        pytest.param(1, False, id="one-worker", marks=pytest.mark.long),
+        pytest.param(2, True, id="two-workers-and-a-kill"),
+    ],
+)
 def test_live_outputs_portraits_and_model_equal_backfills(
     fleet: Fleet, backfilled: Path, workers: int, killed: bool
 ) -> None:

@@ -15,8 +15,8 @@ SESSION_S = 45.0
 
 
 @pytest.fixture
-def fleet(broker: RunningBroker, tmp_path: Path) -> Iterator[Fleet]:
-    settings = broker.settings(partitions=2, session_timeout_s=SESSION_S, heartbeat_s=1.0)
+def fleet(kafka_first: RunningBroker, tmp_path: Path) -> Iterator[Fleet]:
+    settings = kafka_first.settings(partitions=2, session_timeout_s=SESSION_S, heartbeat_s=1.0)
     with fleet_of(settings, tmp_path) as fleet:
         yield fleet
 

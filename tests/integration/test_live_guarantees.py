@@ -17,8 +17,8 @@ EVENTS = 40_000
 
 
 @pytest.fixture
-def fleet(broker: RunningBroker, tmp_path: Path) -> Iterator[Fleet]:
-    with fleet_of(broker.settings(partitions=2, session_timeout_s=6.0, heartbeat_s=1.0), tmp_path) as fleet:
+def fleet(kafka_first: RunningBroker, tmp_path: Path) -> Iterator[Fleet]:
+    with fleet_of(kafka_first.settings(partitions=2, session_timeout_s=6.0, heartbeat_s=1.0), tmp_path) as fleet:
         yield fleet
 
 

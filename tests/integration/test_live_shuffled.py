@@ -61,7 +61,8 @@ def in_order() -> list[Arrival]:
 
 
 def label_of(body: dict[str, Any]) -> tuple[Any, ...]:
-    return (body["as_of"], body["label_at"], body["churned"], body["features"], body["stage"], body["tier"])
+    outcome = body["churned"] if body["head"] == "churn" else body["bought"]
+    return (body["as_of"], body["label_at"], outcome, body["features"], body["stage"], body["tier"])
 
 
 def offline(arrivals: list[Arrival], until: int, out: Path) -> Truth:

@@ -10,12 +10,12 @@ from tests.simulation.without import OFF, without
 from tests.simulation.world import simulate
 
 FROM = {
-    "fence": 40,
+    "fence": 5,
     "gap": 5,
     "rewriting": 13,
     "a key for each fence": 5,
     "applied offsets": 54,
-    "changelog before the local copy": 0,
+    "changelog before the local copy": 40,
     "changelog before the ack": 0,
     "outputs before the ack": 4,
     "a tally beside each profile": 230,

@@ -106,6 +106,16 @@ def broker(request: pytest.FixtureRequest) -> RunningBroker:
     return found
 
 
+@pytest.fixture(
+    scope="session",
+    params=[pytest.param(EMBEDDED, marks=[pytest.mark.long]), pytest.param(APACHE, marks=[pytest.mark.kafka])],
+)
+def kafka_first(request: pytest.FixtureRequest) -> RunningBroker:
+    """Apache Kafka; with the long tests the embedded broker too, where half a minute each is too much every time."""
+    found: RunningBroker = request.getfixturevalue(request.param)
+    return found
+
+
 @pytest.fixture
 def broker_settings(broker: RunningBroker) -> Settings:
     """Settings for topics that nobody has used, on each broker in turn."""
