@@ -22,8 +22,9 @@ DAYS: Final = 70
 WEEK: Final = 7
 """The horizon, in days."""
 DULL: Final = partial(BayesianLogistic, prior_variance=1e-12)
+KEEN: Final = partial(BayesianLogistic, prior_variance=0.03)
 """Knows the base rate and nothing else: its weights cannot leave zero."""
-SPEC: Final = HeadSpec(CHURN, FEATURES, WEEK, min_labels=200, candidates={"dull": DULL, "keen": BayesianLogistic})
+SPEC: Final = HeadSpec(CHURN, FEATURES, WEEK, min_labels=200, candidates={"dull": DULL, "keen": KEEN})
 
 Records = list[dict[str, Any]]
 
