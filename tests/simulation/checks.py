@@ -153,7 +153,8 @@ def _last(outcome: Outcome) -> dict[tuple[str, str], Any]:
         for record in _records(outcome, topic):
             user = (record.key or b"").decode()
             if record.value is None:
-                newest[user, topic] = (1 << 60, None)
+                # As a compacted topic has it: what comes behind a tombstone counts again.
+                newest[user, topic] = (0, None)
                 continue
             body = json.loads(record.value)
             dimension = body["dimension"] if topic == SEGMENT_CHANGES else topic
