@@ -14,7 +14,7 @@ import pytest
 from tests.support.backfills import Ran, backfill
 from tests.support.shared_logs import real_log
 
-pytestmark = [pytest.mark.data, pytest.mark.long]
+pytestmark = [pytest.mark.data, pytest.mark.long, pytest.mark.timeout(600)]
 
 MORE = re.compile(
     r"last order (but one )?\d.* ago; |last order less than|last seen |silent for |usually orders every |orders every |"
