@@ -10,15 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from river import base
 
-from models.packing import pack, triangle_of, unpack
+from models.linear_posterior import CLIP, LinearPosterior, Vector
 
-Vector = npt.NDArray[np.float64]
-
-CLIP: Final = 6.0
-"""Standardised inputs are held within this many standard deviations."""
 INTERCEPT_VARIANCE: Final = 10.0
 """Prior variance of the intercept: the base rate is anything, also far from one half."""
-_TINY: Final = 1e-150
 _MODE_TOLERANCE: Final = 1e-12
 _MODE_STEPS: Final = 50
 
@@ -55,7 +50,7 @@ def _mode(mean: float, variance: float, label: float) -> float:
     return at
 
 
-class BayesianLogistic(base.Classifier):
+class BayesianLogistic(LinearPosterior, base.Classifier):
     """Online logistic regression with a full Gaussian posterior, one Laplace step per label.
 
     Inputs are standardised by their running mean and variance (Welford), clipped at ±6, and an intercept is
@@ -114,36 +109,15 @@ class BayesianLogistic(base.Classifier):
         forgetting: float = 0.0,
         likelihood_weight: float = 0.3,
     ) -> None:
-        if len(set(features)) != len(features):
-            raise ValueError("feature names must be unique")
-        if not (math.isfinite(prior_variance) and prior_variance > 0.0):
-            raise ValueError(f"prior_variance must be a finite number above 0, not {prior_variance!r}")
+        super().__init__(features, prior_variance, likelihood_weight, INTERCEPT_VARIANCE)
         if not 0.0 <= forgetting < 1.0:
             raise ValueError(f"forgetting must be at least 0 and below 1, not {forgetting!r}")
-        if not 0.0 < likelihood_weight <= 1.0:
-            raise ValueError(f"likelihood_weight must be above 0 and at most 1, not {likelihood_weight!r}")
-        self.features = features
-        self.prior_variance = prior_variance
         self.forgetting = forgetting
-        self.likelihood_weight = likelihood_weight
-        size = len(features)
         self.labels = 0
         self.positives = 0
-        self.counts: Vector = np.zeros(size)
-        self.means: Vector = np.zeros(size)
-        self.squares: Vector = np.zeros(size)
-        """Sum of squared deviations from the mean, per feature."""
-        self.weights: Vector = np.zeros(size + 1)
-        """Posterior mean, the intercept last, per standard deviation."""
-        self._prior: Vector = np.full(size + 1, float(prior_variance))
-        self._prior[size] = INTERCEPT_VARIANCE
-        self.covariance: Vector = np.diag(self._prior)
+        size = len(features)
         self._product: Vector = np.empty((size + 1, size + 1))
         self._z: Vector = np.ones(size + 1)
-        self._ones: Vector = np.ones(size)
-        self._least: Vector = np.full(size, _TINY)
-        self._upper: Vector = np.full(size, CLIP)
-        self._lower: Vector = np.full(size, -CLIP)
 
     @classmethod
     def _unit_test_params(cls) -> Any:
@@ -154,11 +128,11 @@ class BayesianLogistic(base.Classifier):
 
     def learn_vector(self, vector: npt.ArrayLike, outcome: bool) -> None:
         """Learn one label; the vector (in the order of ``features``) is not changed or kept."""
-        self._learn(self._checked(vector), self._ones, outcome)
+        self._learn(self.checked(vector), self._ones, outcome)
 
     def probability(self, vector: npt.ArrayLike) -> float:
         """Probability of a positive outcome, at the posterior mean of the weights."""
-        return self._probability(self._checked(vector))
+        return self._probability(self.checked(vector))
 
     def widen(self, factor: float) -> None:
         """Doubt what was learned: let all labels so far count for ``1 / factor`` of what they did.
@@ -217,20 +191,13 @@ class BayesianLogistic(base.Classifier):
     # -- state -------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
-        """Everything learned, JSON-ready (the covariance packed: :mod:`models.packing`)."""
+        """Everything learned, JSON-ready."""
         return {
             "kind": "bayesian_logistic",
-            "prior_variance": float(self.prior_variance),
+            **self._linear_state(),
             "forgetting": float(self.forgetting),
-            "likelihood_weight": float(self.likelihood_weight),
-            "clip": CLIP,
             "labels": self.labels,
             "positives": self.positives,
-            "counts": self.counts.tolist(),
-            "means": self.means.tolist(),
-            "squares": self.squares.tolist(),
-            "weights": self.weights.tolist(),
-            "covariance": pack(triangle_of(self.covariance)),
         }
 
     @classmethod
@@ -245,31 +212,11 @@ class BayesianLogistic(base.Classifier):
         if state["kind"] != "bayesian_logistic" or state["clip"] != CLIP:
             raise ValueError(f"not a bayesian_logistic clipped at {CLIP}")
         model = cls(list(features), state["prior_variance"], state["forgetting"], state["likelihood_weight"])
-        size = len(features)
         model.labels, model.positives = int(state["labels"]), int(state["positives"])
-        for name, length in (("counts", size), ("means", size), ("squares", size), ("weights", size + 1)):
-            values = np.array(state[name], dtype=np.float64)
-            if values.shape != (length,) or not np.isfinite(values).all():
-                raise ValueError(f"{name} must be {length} finite numbers")
-            setattr(model, name, values)
-        model.covariance = unpack(state["covariance"], size + 1)
+        model._restore_linear(state)
         return model
 
     # -- arithmetic --------------------------------------------------------------------------------
-
-    def _checked(self, vector: npt.ArrayLike) -> Vector:
-        x = np.asarray(vector, dtype=np.float64)
-        if x.shape != self.means.shape:
-            raise ValueError(f"expected {len(self.means)} features, got shape {x.shape}")
-        if not math.isfinite(np.add.reduce(x)):
-            self._refuse(x)
-        return x
-
-    def _refuse(self, x: Vector) -> None:
-        """Name what is not finite (a finite vector whose sum overflows is let through)."""
-        bad = np.flatnonzero(~np.isfinite(x))
-        if len(bad):
-            raise ValueError("not finite: " + ", ".join(f"{self.features[i]}={x[i]}" for i in bad[:5]))
 
     def _from_dict(self, x: Mapping[Any, Any]) -> tuple[Vector, Vector]:
         """Values by ``features`` (the training mean where missing) and which are there."""
@@ -278,32 +225,17 @@ class BayesianLogistic(base.Classifier):
             if name in x:
                 values[index] = x[name]
                 present[index] = 1.0
-        return self._checked(values), present
+        return self.checked(values), present
 
     def _probability(self, x: Vector) -> float:
         z = np.ones(len(self.weights))
         self._standardise(x, np.maximum(self.counts, 1.0), z[:-1])
         return sigmoid(float(np.add.reduce(self.weights * z)))
 
-    def _standardise(self, x: Vector, counts: Vector, out: Vector) -> None:
-        """(x - mean) / deviation, within ±6. A feature that never varied ends as 0 or ±6, and its weight is 0."""
-        deviation = self.squares / counts
-        np.sqrt(deviation, out=deviation)
-        np.maximum(deviation, self._least, out=deviation)
-        np.subtract(x, self.means, out=out)
-        np.divide(out, deviation, out=out)
-        np.minimum(out, self._upper, out=out)
-        np.maximum(out, self._lower, out=out)
-
     def _learn(self, x: Vector, present: Vector, outcome: bool) -> None:
         """Moments first, then the Laplace step on the input as it now stands."""
-        self.counts += present
-        counts = np.maximum(self.counts, self._ones)
-        centred = x - self.means
-        self.means += centred / counts
-        self.squares += centred * (x - self.means)
         z, product = self._z, self._product
-        self._standardise(x, counts, z[:-1])
+        self._standardise(x, self._observe(x, present), z[:-1])
         if self.forgetting:
             self.weights *= math.sqrt(1.0 - self.forgetting)
             self.covariance *= 1.0 - self.forgetting

@@ -9,18 +9,13 @@ from typing import Any, Final, Self
 import numpy as np
 import numpy.typing as npt
 
-from models.packing import pack, triangle_of, unpack
+from models.linear_posterior import LinearPosterior, Vector
 
-Vector = npt.NDArray[np.float64]
-
-CLIP: Final = 6.0
-"""Standardised inputs are held within this many standard deviations."""
 INTERCEPT_VARIANCE: Final = 100.0
 """Prior variance of the intercept, in variances of the noise: the level of the target is anything."""
-_TINY: Final = 1e-150
 
 
-class GaussianRegression:
+class GaussianRegression(LinearPosterior):
     """Bayesian linear regression online, inputs standardised by their running mean and variance.
 
     Variances are in units of the noise's, which therefore need not be known. The arithmetic is elementwise or adds rows
@@ -50,41 +45,7 @@ class GaussianRegression:
     """
 
     def __init__(self, features: Sequence[str], prior_variance: float, likelihood_weight: float) -> None:
-        if len(set(features)) != len(features):
-            raise ValueError("feature names must be unique")
-        if not (math.isfinite(prior_variance) and prior_variance > 0.0):
-            raise ValueError(f"prior_variance must be a finite number above 0, not {prior_variance!r}")
-        if not 0.0 < likelihood_weight <= 1.0:
-            raise ValueError(f"likelihood_weight must be above 0 and at most 1, not {likelihood_weight!r}")
-        size = len(features)
-        self.features = tuple(features)
-        self.prior_variance = prior_variance
-        self.likelihood_weight = likelihood_weight
-        self.counts: Vector = np.zeros(size)
-        self.means: Vector = np.zeros(size)
-        self.squares: Vector = np.zeros(size)
-        """Sum of squared deviations from the mean, per feature."""
-        self.weights: Vector = np.zeros(size + 1)
-        """Posterior mean, the intercept last, per standard deviation."""
-        self._prior: Vector = np.append(np.full(size, float(prior_variance)), INTERCEPT_VARIANCE)
-        self.covariance: Vector = np.diag(self._prior)
-        """Of the weights, over the variance of the noise."""
-
-    def checked(self, vector: npt.ArrayLike) -> Vector:
-        """The vector as numbers to reckon with.
-
-        Raises
-        ------
-        ValueError
-            It has the wrong length, or a value that is not finite.
-        """
-        x = np.asarray(vector, dtype=np.float64)
-        if x.shape != self.means.shape:
-            raise ValueError(f"expected {len(self.means)} features, got shape {x.shape}")
-        if not np.isfinite(x).all():
-            bad = np.flatnonzero(~np.isfinite(x))[:5]
-            raise ValueError("not finite: " + ", ".join(f"{self.features[i]}={x[i]}" for i in bad))
-        return x
+        super().__init__(tuple(features), prior_variance, likelihood_weight, INTERCEPT_VARIANCE)
 
     def mean(self, vector: npt.ArrayLike) -> float:
         """The target that is expected of an input."""
@@ -93,10 +54,7 @@ class GaussianRegression:
     def learn(self, vector: npt.ArrayLike, target: float) -> None:
         """Learn one example: the moments first, then the weights on the input as it now stands."""
         x = self.checked(vector)
-        self.counts += 1.0
-        centred = x - self.means
-        self.means += centred / self.counts
-        self.squares += centred * (x - self.means)
+        self._observe(x, self._ones)
         self.update(self._standardised(x), target)
 
     def update(self, z: Vector, target: float) -> None:
@@ -128,22 +86,12 @@ class GaussianRegression:
 
     def _standardised(self, x: Vector) -> Vector:
         z = np.ones(len(self.weights))
-        scaled = (x - self.means) / np.maximum(self.deviations(), _TINY)
-        np.minimum(np.maximum(scaled, -CLIP), CLIP, out=z[:-1])
+        self._standardise(x, np.maximum(self.counts, self._ones), z[:-1])
         return z
 
     def state(self) -> dict[str, Any]:
         """Everything learned, JSON-ready."""
-        return {
-            "prior_variance": float(self.prior_variance),
-            "likelihood_weight": float(self.likelihood_weight),
-            "clip": CLIP,
-            "counts": self.counts.tolist(),
-            "means": self.means.tolist(),
-            "squares": self.squares.tolist(),
-            "weights": self.weights.tolist(),
-            "covariance": pack(triangle_of(self.covariance)),
-        }
+        return self._linear_state()
 
     @classmethod
     def from_state(cls, features: Sequence[str], state: Mapping[str, Any]) -> Self:
@@ -154,14 +102,6 @@ class GaussianRegression:
         ValueError, KeyError, TypeError
             On a state that does not hold together.
         """
-        if state["clip"] != CLIP:
-            raise ValueError(f"it is not clipped at {CLIP}")
         model = cls(features, state["prior_variance"], state["likelihood_weight"])
-        size = len(features)
-        for name, length in (("counts", size), ("means", size), ("squares", size), ("weights", size + 1)):
-            values = np.array(state[name], dtype=np.float64)
-            if values.shape != (length,) or not np.isfinite(values).all():
-                raise ValueError(f"{name} must be {length} finite numbers")
-            setattr(model, name, values)
-        model.covariance = unpack(state["covariance"], size + 1)
+        model._restore_linear(state)
         return model

@@ -75,7 +75,7 @@ class SpendModel:
     @property
     def features(self) -> tuple[str, ...]:
         """Names, in the order of the vector."""
-        return self.regression.features
+        return tuple(self.regression.features)
 
     @property
     def limit(self) -> float:
@@ -135,10 +135,6 @@ class SpendModel:
         self._tried *= kept
         self._exp_residuals += math.exp(math.log1p(target) - min(self.regression.mean(x), math.log1p(self.most)))
         self._tried += 1.0
-
-    def widen(self, factor: float) -> None:
-        """Trust what was learned less: variances grow by ``factor`` (at least 1), never beyond the prior."""
-        self.regression.widen(factor)
 
     def state(self) -> dict[str, Any]:
         """Everything learned, JSON-ready."""

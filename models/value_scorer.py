@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from models.gaussian import CLIP
+from models.linear_posterior import CLIP
 from models.returning import buying_horizons, state_of
 from models.value_head import SPEND, ValueModels, value_models
 
