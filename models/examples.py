@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -13,14 +12,13 @@ import numpy.typing as npt
 
 from models.accounts import Tally
 from models.errors import TrainingRecordError
+from models.instants import instant_of
 from models.marks import Mark, checked
 
 FORMAT: Final = 2
 """Format 1 had one head, and named no format."""
 CHURN: Final = "churn"
 """The head of examples that name none: those of format 1."""
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 class TrainingExample(NamedTuple):
@@ -93,8 +91,8 @@ def decode_example(body: Mapping[str, Any], offset: int, partitions: int) -> Tra
             id=str(body["id"]),
             user_hash=int(body["user_hash"]),
             partition=_partition(body, partitions),
-            as_of_ms=_instant(body["as_of"]),
-            label_ms=_instant(body["label_at"]),
+            as_of_ms=instant_of(body["as_of"]),
+            label_ms=instant_of(body["label_at"]),
             outcome=bool(body[label]),
             probability=None if probability is None else float(probability),
             stage=str(body["stage"]),
@@ -163,13 +161,6 @@ def _partition(body: Mapping[str, Any], partitions: int) -> int:
     if not 0 <= partition < partitions:
         raise ValueError(f"partition {partition} is not below {partitions}")
     return partition
-
-
-def _instant(text: str) -> int:
-    at = datetime.fromisoformat(text)
-    if at.tzinfo is None:
-        raise ValueError(f"{text!r} has no time zone")
-    return (at - _EPOCH) // _MILLISECOND
 
 
 def _unreadable(kind: str, offset: int, error: Exception) -> TrainingRecordError:

@@ -16,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from models.errors import SnapshotError
+from models.instants import instant_text
 from models.packing import pack
 
 FORMAT: Final = 2
@@ -115,7 +116,7 @@ def cut_record(
         "type": "cut",
         "format": FORMAT,
         "day": day_ms,
-        "day_at": (_EPOCH + timedelta(milliseconds=day_ms)).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "day_at": instant_text(day_ms),
         "final": final,
         "heads": {name: dict(head) for name, head in heads.items()},
         "next_offset": next_offset,
