@@ -88,6 +88,8 @@ class PartitionEngine:
         """Deadlines at or before it have fired into the views."""
         self.epochs = [0, 0, 0]
         """Epoch of each input topic; an applied offset of another epoch says nothing."""
+        self.applied_until = NO_TIME
+        """Events at or before it are in, or in no log that was loaded: the partition was bootstrapped."""
         self.stages: Counter[str] = Counter()
         """Users per stage."""
         self._fold = Fold(self.policy, horizon_days * DAY_MS, propensity_days)
@@ -164,7 +166,10 @@ class PartitionEngine:
     def encoded(self, user_id: str, writer: int = 0) -> bytes | None:
         """The value to store for a user; None for one who is forgotten."""
         profile = self._profiles.find(user_id)
-        return None if profile is None else profile.encode(writer, self.policy.fingerprint)
+        if profile is None:
+            return None
+        profile.applied_until = max(profile.applied_until, self.applied_until)
+        return profile.encode(writer, self.policy.fingerprint)
 
     def portrait(self, user_id: str) -> Output | None:
         """The ``user-profiles`` message of a user as of its last change; None for one who is forgotten."""
@@ -239,7 +244,14 @@ class PartitionEngine:
 
     def _event(self, event: Event, model: ChurnScorer, step: Step) -> None:
         facts, user_id = step.facts, event.user_id
+        if event.ts <= self.applied_until:
+            # The whole history may come before the first new event: nobody's profile is looked up for it.
+            self._bootstrapped(event, facts)
+            return
         profile = self._profiles.find(user_id) or self._profiles.fresh(user_id)
+        if event.ts <= profile.applied_until:
+            self._bootstrapped(event, facts)
+            return
         if self._unpolicied and user_id in self._unpolicied:
             self._new_policy(profile, model, step)
         if self._redelivered and event.offset >= 0:
@@ -296,6 +308,10 @@ class PartitionEngine:
             self._maturity.file(user_id, profile.open[-1].ts)
         elif profile.view.pending or profile.view.expected or profile.view.since < 0:
             self._maturity.file(user_id, profile.maturity_at)
+
+    def _bootstrapped(self, event: Event, facts: Facts) -> None:
+        facts.bootstrapped += 1
+        facts.count(event.kind, "bootstrapped")
 
     def _follow(self, profile: Profile, event: Event, model: ChurnScorer, step: Step) -> None:
         view, ts = profile.view, event.ts

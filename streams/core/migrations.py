@@ -65,6 +65,11 @@ def partition_record_2(record: dict[str, Any]) -> dict[str, Any]:
     return {"version": 2, "cluster_id": "", "partitions": 0, "changelog_begins": 0, **record}
 
 
+def partition_record_3(record: dict[str, Any]) -> dict[str, Any]:
+    """Version 2 knew no bootstraps. A program of then would count again what one brought."""
+    return {**record, "version": 3}
+
+
 def store_identity_2(identity: dict[str, Any]) -> dict[str, Any]:
     """Version 1 knew the changelog only, whose id no other topic of any cluster has."""
     return {"format": 2, "changelog": identity["changelog"], "cluster_id": "", "partitions": 0, "inputs": []}
@@ -105,6 +110,9 @@ def profile_2(value: bytes) -> bytes:
     return header + _PROFILE_CHECK.pack(crc32(new, crc32(header))) + new
 
 
-PARTITION_RECORD: Final[Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {1: partition_record_2}
+PARTITION_RECORD: Final[Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {
+    1: partition_record_2,
+    2: partition_record_3,
+}
 STORE_IDENTITY: Final[Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {1: store_identity_2}
 PROFILE: Final[Mapping[int, Callable[[bytes], bytes]]] = {1: profile_2}

@@ -156,8 +156,10 @@ class Facts:
     contradictions: int = 0
     skipped: int = 0
     """Records at or below a profile's applied offset: redelivered, already in."""
+    bootstrapped: int = 0
+    """Records at or before the instant through which a bootstrap brought everything."""
     by_input: dict[tuple[int, str], int] = field(default_factory=dict)
-    """(kind, outcome) -> how often; outcomes are accepted, duplicate, rejected, skipped."""
+    """(kind, outcome) -> how often; outcomes are accepted, duplicate, rejected, skipped, bootstrapped."""
     transitions: dict[tuple[str, str, str], int] = field(default_factory=dict)
     """(dimension, previous, current) -> how often."""
     scores: dict[str, int] = field(default_factory=dict)

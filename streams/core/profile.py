@@ -20,7 +20,7 @@ from streams.core.hashing import stable_hash
 from streams.core.instants import LAST_INSTANT
 from streams.core.remembering import identity
 from streams.core.state import FAR, MAX_IDS, NO_TIME, Observation, State, decode_state, encode_state
-from streams.core.stored_profile import Delivery, Stored, damaged, pack_profile, unpack_profile
+from streams.core.stored_profile import Bootstrapped, Delivery, Stored, damaged, pack_profile, unpack_profile
 from streams.core.tally import CHURN, PROPENSITY
 
 MAX_OPEN: Final = 128
@@ -46,6 +46,7 @@ class Profile:
         "_marks",
         "_open_ids",
         "applied",
+        "applied_until",
         "delivery",
         "open",
         "open_bytes",
@@ -68,6 +69,8 @@ class Profile:
         """What the open purchases take when stored; other events are small, and few."""
         self.delivery = Delivery()
         self.applied: list[tuple[int, int]] = [(0, -1)] * len(Kind)
+        self.applied_until = NO_TIME
+        """Events at or before it are in: a bootstrap brought them."""
         self.view = State()
         self._marked = EMPTY_STATE
         """The settled state that the marks continue."""
@@ -243,8 +246,9 @@ class Profile:
     def encode(self, writer: int, policy: int) -> bytes:
         """The value to store."""
         view, delivery = self.view, self.delivery
+        fields = (self.settled, self.settled_through, self.settled_key, self.open, view.fired, delivery, self.applied)
         return pack_profile(
-            Stored(self.settled, self.settled_through, self.settled_key, self.open, view.fired, delivery, self.applied),
+            Stored(*fields) if self.applied_until == NO_TIME else Bootstrapped(*fields, self.applied_until),
             writer=writer,
             silence_at=view.next_at,
             maturity_at=self.maturity_at,
@@ -299,6 +303,8 @@ def decode_profile(user_id: str, value: bytes, fold: Fold) -> Profile:
     profile.open_bytes = _bytes_of(stored.open)
     profile.delivery = stored.delivery
     profile.applied = stored.applied
+    if type(stored) is Bootstrapped:
+        profile.applied_until = stored.applied_until
     if len(stored.applied) != len(Kind):
         raise damaged(where, "it does not hold together")
     # Beyond the calendar there would be deadlines to fire for ever.

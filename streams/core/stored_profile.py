@@ -151,8 +151,18 @@ class Stored(msgspec.Struct, array_like=True, gc=False):
     applied: list[tuple[int, int]]
 
 
+class Bootstrapped(Stored, array_like=True, gc=False):
+    """The body of a profile that a bootstrap brought, or that began in a partition that was bootstrapped."""
+
+    applied_until: int
+    """Events at or before this instant are in, or were in no log that was loaded; they are skipped."""
+
+
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Stored)
+_bootstrapped_decoder = msgspec.msgpack.Decoder(Bootstrapped)
+_PLAIN: Final = _encoder.encode((0,) * len(Stored.__struct_fields__))[:1]
+"""How a body begins that no bootstrap brought: an array of so many fields."""
 
 
 def pack_profile(
@@ -206,7 +216,7 @@ def unpack_profile(value: bytes, where: str = "a stored profile") -> Stored:
     if (crc32(body, crc32(value[: _HEADER.size])),) != _CHECK.unpack_from(value, _HEADER.size):
         raise damaged(where, "its checksum does not fit")
     try:
-        stored = _decoder.decode(body)
+        stored = (_decoder if body[:1] == _PLAIN else _bootstrapped_decoder).decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise damaged(where, str(error)) from error
     explained = stored.delivery.explained

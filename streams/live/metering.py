@@ -20,6 +20,7 @@ COUNTED: Final = (
     (catalogue.LATE, "late"),
     (catalogue.DUPLICATES, "duplicates"),
     (catalogue.REDELIVERED, "skipped"),
+    (catalogue.BOOTSTRAPPED, "bootstrapped"),
     (catalogue.OUTLIERS, "outliers"),
     (catalogue.SETTLED_EARLY, "settled_early"),
     (catalogue.REFOLDS, "refolds"),

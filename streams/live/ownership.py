@@ -56,6 +56,7 @@ class RestorableEngine(Engine, Protocol):
     """An engine that can take over stored profiles."""
 
     epochs: list[int]
+    applied_until: int
 
     def restore(self, user_id: str, value: bytes) -> None: ...
 
@@ -330,6 +331,7 @@ class Ownership:
             profiles = PendingProfiles(taken.store)
             engine = self._engine_for(partition, profiles)
             engine.watermark, engine.newest, engine.clock = record.watermark, record.newest, record.clock
+            engine.applied_until = record.applied_until
             for count, (key, value) in enumerate(taken.store.profiles(), start=1):
                 engine.restore(key.decode(), value)
                 if count % RESTORE_CHUNK == 0:

@@ -12,7 +12,7 @@ from streams.core.errors import StateError
 from streams.core.events import INPUT_TOPICS
 from streams.core.tally import Tally
 
-VERSION: Final = 2
+VERSION: Final = 3
 
 
 class InputPosition(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +52,12 @@ class PartitionRecord(msgspec.Struct, frozen=True, kw_only=True):
     inputs: tuple[InputPosition, ...] = ()
     tally: Tally | None = None
     """What became of the scheduled scores; None in a record of before they were counted."""
+    applied_until: int = UNKNOWN
+    """A bootstrap brought everything with an event time at or before it: such records are skipped."""
+    bootstrap: str = ""
+    """Which one that was: the id of what was loaded."""
+    loading: bool = False
+    """It has not ended: what is here does not count yet, and no worker may go on from it."""
 
     @property
     def blank(self) -> bool:

@@ -37,6 +37,7 @@ class Cause(StrEnum):
     PARTITIONS = "other partition count"
     CHANGELOG_CUT = "changelog cut"
     UNRECORDED = "state without its record"
+    LOADING = "bootstrap not ended"
     LOST = "state lost"
     AHEAD = "group ahead of the state"
     RECREATED = "topic created anew"
@@ -44,7 +45,7 @@ class Cause(StrEnum):
     DELETED = "records deleted unread"
 
 
-ACCEPTABLE: Final = frozenset(Cause) - {Cause.PARTITIONS, Cause.UNRECORDED}
+ACCEPTABLE: Final = frozenset(Cause) - {Cause.PARTITIONS, Cause.UNRECORDED, Cause.LOADING}
 """Where an operator may decide to go on."""
 _OF_TOPICS: Final = frozenset({Cause.PARTITIONS, Cause.RECREATED, Cause.TRUNCATED, Cause.DELETED})
 
@@ -206,6 +207,15 @@ def _of_the_state(record: PartitionRecord, now: Surroundings, has_profiles: bool
                 f"{now.changelog}, partition {now.partition} begins at offset {now.changelog_oldest}, not at "
                 f"{record.changelog_begins}: what stood before, profiles among it, was deleted.",
                 f"Restore the changelog topic from a copy; or, to go on without what was deleted, {ACCEPT}.",
+            )
+        )
+    if record.loading:
+        found.append(
+            Misfit(
+                Cause.LOADING,
+                f"{whose} is being loaded by `ebbtide bootstrap`, or that was interrupted.",
+                "Run it again with the same folder, to its end; or delete the topic "
+                f"{now.changelog}, to build the state anew from what the input topics still hold.",
             )
         )
     if record.blank and has_profiles:

@@ -50,7 +50,7 @@ RECORDS_READ = CounterMetric("ebbtide_records_read_total", "records", "records t
 EVENTS = CounterMetric(
     "ebbtide_events_total",
     "events",
-    "what became of the records of an input: accepted, duplicate, rejected, or skipped as redelivered",
+    "what became of the records of an input: accepted, duplicate, rejected, skipped as redelivered, or bootstrapped",
     ("topic", "outcome"),
 )
 REJECTED = CounterMetric(
@@ -65,6 +65,9 @@ REDRIVE_FAILED = CounterMetric(
 LATE = CounterMetric("ebbtide_late_events_total", "events", "accepted behind their user's settled time")
 DUPLICATES = CounterMetric("ebbtide_duplicate_events_total", "events", "dropped as repeats of an event_id")
 REDELIVERED = CounterMetric("ebbtide_redelivered_records_total", "records", "skipped, as the profile already held them")
+BOOTSTRAPPED = CounterMetric(
+    "ebbtide_bootstrapped_records_total", "records", "skipped, as a bootstrap brought everything up to their event time"
+)
 OUTLIERS = CounterMetric("ebbtide_outlier_lines_total", "lines", "order lines left out of money by the policy's limit")
 UNKNOWN_ACTIONS = CounterMetric("ebbtide_unknown_actions_total", "events", "clicks whose action became `other`")
 SETTLED_EARLY = CounterMetric("ebbtide_settled_early_events_total", "events", "settled before W, as too many were open")

@@ -35,7 +35,7 @@ def version_1(record: PartitionRecord) -> bytes:
 
 
 @given(records)
-def test_a_record_of_version_1_migrates_to_what_version_2_stores(record: PartitionRecord) -> None:
+def test_a_record_of_version_1_migrates_to_what_this_version_stores(record: PartitionRecord) -> None:
     assert encode_record(decode_record(version_1(record))) == encode_record(record)
 
 
@@ -46,6 +46,6 @@ def test_a_migrated_record_is_not_migrated_again(record: PartitionRecord) -> Non
 
 
 @given(records, st.sampled_from(["", "cluster"]), st.integers(0, 512), offsets)
-def test_version_2_survives_storing(record: PartitionRecord, cluster: str, partitions: int, begins: int) -> None:
+def test_this_version_survives_storing(record: PartitionRecord, cluster: str, partitions: int, begins: int) -> None:
     record = msgspec.structs.replace(record, cluster_id=cluster, partitions=partitions, changelog_begins=begins)
     assert decode_record(encode_record(record)) == record

@@ -26,6 +26,7 @@ class CountingEngine:
         self.newest = NO_TIME
         self.clock = NO_TIME
         self.epochs = [0, 0, 0]
+        self.applied_until = -1
         self.stages: Counter[str] = Counter()
         self._profiles = profiles
         self._grace_ms = grace_ms

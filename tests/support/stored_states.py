@@ -47,7 +47,7 @@ def profile() -> bytes:
 
 
 def partition_record() -> bytes:
-    """A partition whose clicks were once created anew, and where no search was ever read."""
+    """A partition that was bootstrapped, whose clicks were once created anew, and where no search was ever read."""
     return encode_record(
         PartitionRecord(
             cluster_id="cluster",
@@ -62,6 +62,8 @@ def partition_record() -> bytes:
                 InputPosition(topic_id="searches-id"),
                 InputPosition(topic_id="purchases-id", next=6, newest=STORY + 7 * DAY_MS),
             ),
+            applied_until=STORY + 6 * DAY_MS,
+            bootstrap="0123456789abcdef",
         )
     )
 

@@ -38,7 +38,7 @@ def test_a_record_of_other_inputs_is_explained() -> None:
 
 def test_a_newer_record_is_refused_with_both_versions() -> None:
     raw = encode_record(PartitionRecord(version=VERSION + 1))
-    with pytest.raises(StateError, match="in log, partition 3 has version 3, and this Ebbtide reads up to 2") as caught:
+    with pytest.raises(StateError, match="in log, partition 3 has version 4, and this Ebbtide reads up to 3") as caught:
         decode_record(raw, "The partition record in log, partition 3")
     assert "Upgrades and rollback" in caught.value.hint
 

@@ -127,6 +127,11 @@ class TestRefusals:
         with pytest.raises(TopicError, match="ends at offset 60, but was applied up to 70: the broker lost 10 records"):
             judged(RECORD, now({"end": 60, "committed": None}), True)
 
+    def test_a_bootstrap_that_has_not_ended_is_refused_and_cannot_be_accepted(self) -> None:
+        (misfit,) = misfits(msgspec.structs.replace(RECORD, loading=True), now(), has_profiles=True)
+        assert (misfit.cause, misfit.acceptable) == (Cause.LOADING, False)
+        assert "Run it again with the same folder" in misfit.hint
+
     def test_another_cluster_is_refused(self) -> None:
         with pytest.raises(StateError, match="partition 2 was written on Kafka cluster kafka, and this is other") as e:
             judged(RECORD, now(cluster_id="other"), True)

@@ -139,6 +139,13 @@ def test_a_partition_record_of_version_2() -> None:
     assert decode_record((STATES / "partition-record-2.json").read_bytes()) == wanted
 
 
+def test_a_partition_record_of_version_3() -> None:
+    wanted = msgspec.structs.replace(
+        RECORD, cluster_id="cluster", partitions=8, applied_until=START + 6 * DAY_MS, bootstrap="0123456789abcdef"
+    )
+    assert decode_record((STATES / "partition-record-3.json").read_bytes()) == wanted
+
+
 def test_a_copys_identity_of_version_1_knows_its_changelog() -> None:
     found = decode_identity((STATES / "store-identity-1.json").read_bytes())
     assert found == LogIdentity(changelog="0a1b2c3d-0000-4000-8000-00000000c4a9")
