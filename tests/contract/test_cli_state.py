@@ -54,7 +54,7 @@ def test_for_a_script_it_is_one_object_a_partition(settings: Settings, capsys: p
     Installation(settings, events=3).applied(3, cluster_id="another")
     assert ran("check", "--json") == 1
     body = json.loads(capsys.readouterr().out)
-    assert [body["partition"], body["version"], body["inputs"][0]["applied"]] == [0, 2, 3]
+    assert [body["partition"], body["version"], body["inputs"][0]["applied"]] == [0, 3, 3]
     assert [misfit["cause"] for misfit in body["misfits"]] == ["other cluster"]
 
 
