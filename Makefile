@@ -11,10 +11,10 @@ TESTS  ?= tests
 # Two a core: many tests wait for brokers, sessions and processes.
 PROCESSES ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 
-.PHONY: help setup demo test long simulate chaos fuzz neighbours quality study lint format docs kafka lock
+.PHONY: help setup demo test long simulate chaos fuzz neighbours quality study bench bench-gate lint format docs kafka lock
 
 help: ## what there is to make
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make .venv with .venv/bin/ebbtide
 
@@ -65,6 +65,22 @@ study: setup ## candidates and families of features on the real logs, a table ou
 	@$(BIN)/python -m tests.study $(if $(SETS),--sets $(SETS)) $(if $(QUICK),--one-user-in 12) $(if $(ONLY),--only '$(ONLY)') \
 		$(if $(RESUME),--resume)
 
+# All of it, or with DOCS=1 whatever was asked for, is written down: docs/performance.json, .svg and .md.
+BENCH_DOCS := $(if $(or $(DOCS),$(if $(ONLY)$(EVENTS)$(SHORT),,1)),1)
+BENCH_READY := $(VENV)/.ebbtide-bench-ready
+bench: $(BENCH_READY) ## what everything costs, a table with ratios (ONLY='engine restore' EVENTS=2000000 SHORT=1 FULL=1 JSON=file DOCS=1)
+	@$(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY)) $(if $(EVENTS),--events $(EVENTS)) $(if $(SHORT),--short) \
+		$(if $(FULL),--full) $(if $(REPEATS),--repeats $(REPEATS)) \
+		$(if $(JSON),--json $(JSON),$(if $(BENCH_DOCS),--json docs/performance.json))
+	@$(if $(BENCH_DOCS),$(BIN)/python -m tests.bench.report)
+
+$(BENCH_READY): $(READY) requirements-bench.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-bench.lock
+	@touch $@
+
+bench-gate: setup ## the ratios that a change may not spoil, in about a minute
+	@$(BIN)/python -m tests.bench.gate
+
 lint: setup ## ruff, mypy --strict and the import arrows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -91,3 +107,4 @@ lock: setup ## pin anew what pyproject.toml asks for
 	$(LOCK) pyproject.toml --extra embedded --extra dev --output-file requirements-dev.lock
 	$(LOCK) --group fuzz --output-file requirements-fuzz.lock
 	$(LOCK) --group study --constraint requirements-dev.lock --output-file requirements-study.lock
+	$(LOCK) --group bench --constraint requirements-dev.lock --output-file requirements-bench.lock

@@ -28,7 +28,11 @@ class Benchmark(NamedTuple):
         yield from import_module(self.module).measure(asked)
 
 
-BENCHMARKS: Final[tuple[Benchmark, ...]] = ()
+BENCHMARKS: Final[tuple[Benchmark, ...]] = (
+    Benchmark("engine", "tests.bench.engine"),
+    Benchmark("backfill", "tests.bench.backfill"),
+    Benchmark("users", "tests.bench.users"),
+)
 
 
 def chosen(names: list[str]) -> list[Benchmark]:

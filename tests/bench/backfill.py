@@ -1,0 +1,48 @@
+"""(d) Backfill: ``ebbtide backfill`` as a process on one core, from file to folder, beside plain counting."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from tests.bench import plain
+from tests.bench.benchmark import Asked
+from tests.bench.engine import logs_of
+from tests.bench.measuring import BenchmarkFailed, Result, Run, cores, finished, interleaved
+
+ABOUT: Final = "(d) ebbtide backfill on one core, on w1, w2 and w3, beside plain counting"
+
+
+def measure(asked: Asked) -> Iterator[Result]:
+    """The command beside plain counting, on every log."""
+    events = asked.events_of()
+    for log, path in logs_of(asked, events).items():
+        candidates = {
+            "ebbtide backfill": partial(backfill, path, asked.scratch / "backfilled"),
+            "plain counting": partial(counting, path, asked.scratch / "counted.jsonl"),
+        }
+        yield from interleaved("backfill", log, candidates, asked.repeats_of(), asked.heard)
+
+
+def backfill(path: Path, out: Path) -> Run:
+    """One backfill; everything read must have been accepted, but for repeats."""
+    run, _ = finished([Path(sys.executable).with_name("ebbtide"), "backfill", path, "--out", out], cores()[:1], 1)
+    summary = json.loads((out / "summary.json").read_bytes())
+    records = summary["records"]
+    if records["rejected"] or not records["accepted"]:
+        raise BenchmarkFailed(f"a reference log has no rejects: {summary['rejected_by_reason']}")
+    written = sum(file.stat().st_size for file in out.iterdir())
+    more = {"users": float(summary["users"]), "written_bytes_per_event": written / records["read"]}
+    return replace(run, events=records["read"], more=more)
+
+
+def counting(path: Path, out: Path) -> Run:
+    """One run of plain counting over the same file."""
+    run, _ = finished([sys.executable, "-m", plain.__name__, path, out], cores()[:1], 1)
+    with path.open("rb") as lines:
+        return replace(run, events=sum(1 for _ in lines))
