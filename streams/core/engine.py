@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from streams.core.causes import Cause, by_event, by_policy
-from streams.core.deadlines import DeadlineQueue
+from streams.core.deadlines import DeadlineQueue, Roster
 from streams.core.decisions import Decider, untold
 from streams.core.events import DAY_MS, INPUT_TOPICS, MINUTE_MS, Event, Kind, Position
 from streams.core.fold import Fold
@@ -28,7 +28,7 @@ from streams.core.profile_cache import ProfileCache, ProfileStore
 from streams.core.risk import CHURN_RISK
 from streams.core.schedule import PROPENSITY_DAYS
 from streams.core.state import NO_TIME, STAGE_NAMES, Observation, decode_state, encode_state
-from streams.core.stored_profile import Delivery, read_header
+from streams.core.stored_profile import Delivery, read_header, read_turns
 from streams.core.tally import BOUGHT, CHURN, CHURNED, ERASED, PROPENSITY, RETURNED, STATES, STAYED_AWAY
 from streams.core.telling import Teller, unserve
 
@@ -95,8 +95,9 @@ class PartitionEngine:
         self._fold = Fold(self.policy, horizon_days * DAY_MS, propensity_days)
         self._decider = Decider(self.policy, horizon_days, propensity_days, mode)
         self._teller = Teller(self.policy, self._fold, self._decider)
-        self._silence = DeadlineQueue()
-        self._maturity = DeadlineQueue()
+        self._roster = Roster()
+        self._silence = DeadlineQueue(self._roster)
+        self._maturity = DeadlineQueue(self._roster)
         self._profiles = ProfileCache(store, self._fold, cache_profiles)
         self._redelivered = redelivered
         self._unpolicied: dict[str, int] = {}
@@ -160,6 +161,18 @@ class PartitionEngine:
         else:
             self._silence.file(user_id, header.silence_at)
         self._maturity.file(user_id, header.maturity_at)
+
+    def restore_all(self, profiles: Iterable[tuple[bytes, bytes]]) -> None:
+        """The same for many, by user id in UTF-8: 40 bytes each, and a tenth of the time."""
+        turns = read_turns(profiles, self.policy.fingerprint)
+        for number in turns.other_policy:
+            self._unpolicied[turns.keys[number].decode()] = turns.stages[number]
+            turns.silence_at[number] = NO_TIME
+        for stage, users in Counter(turns.stages).items():
+            self.stages[STAGE_NAMES[stage]] += users
+        self._roster.extend(turns.keys)
+        self._silence.file_all(turns.silence_at)
+        self._maturity.file_all(turns.maturity_at)
 
     # -- what comes out ----------------------------------------------------------------------------------------------
 

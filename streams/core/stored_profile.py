@@ -6,7 +6,7 @@ The header says when its user's turn is next and what stage they are counted in,
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 from zlib import crc32
 
@@ -21,9 +21,12 @@ from streams.core.tally import CHURN
 
 SCHEMA: Final = 2
 MAGIC: Final = 0xEB
+_NEWEST_KIND: Final = MAGIC << 8 | SCHEMA
 _FAR_OUT: Final = 700.0
 """No logit and no feature gets here; beyond it, e to its power is no number any more."""
 _HEADER: Final = struct.Struct(">BBQqqqBBBI")
+_TURNS: Final = struct.Struct(">H16xqqB2xI")
+"""Of the header: magic and schema, then what :class:`Turns` are made of."""
 _CHECK: Final = struct.Struct(">I")
 HEADER_BYTES: Final = _HEADER.size + _CHECK.size
 """The header, and the CRC-32 of it and of what follows: a flipped bit could send the fold through ages of deadlines."""
@@ -41,6 +44,17 @@ class Header(NamedTuple):
     tier: int
     band: int
     policy: int
+
+
+class Turns(NamedTuple):
+    """What a restart asks of many stored profiles, by column."""
+
+    keys: list[bytes]
+    silence_at: list[int]
+    maturity_at: list[int]
+    stages: list[int]
+    other_policy: list[int]
+    """Numbers of those that were decided by another policy."""
 
 
 class Served(msgspec.Struct, array_like=True, gc=False):
@@ -199,6 +213,34 @@ def read_header(value: bytes, where: str = "a stored profile") -> Header:
     if stage >= len(STAGE_NAMES):
         raise damaged(where, f"it names stage {stage}")
     return Header(schema, writer, settled, silence, maturity, stage, tier - 1, band - 1, policy)
+
+
+def read_turns(profiles: Iterable[tuple[bytes, bytes]], policy: int) -> Turns:
+    """Whose turn is when, of many stored profiles by key: :func:`read_header` without an object for each.
+
+    Raises
+    ------
+    StateError
+        As :func:`read_header`.
+    """
+    turns = Turns([], [], [], [], [])
+    keys, silence, maturity, staged, _ = turns
+    unpack, stages = _TURNS.unpack_from, len(STAGE_NAMES)
+    for key, value in profiles:
+        kind = 0
+        if len(value) >= HEADER_BYTES:
+            kind, silence_at, maturity_at, stage, decided_by = unpack(value)
+        if kind != _NEWEST_KIND or stage >= stages:
+            header = read_header(value)
+            silence_at, maturity_at, stage = header.silence_at, header.maturity_at, header.stage
+            decided_by = header.policy
+        if decided_by != policy:
+            turns.other_policy.append(len(keys))
+        keys.append(key)
+        silence.append(silence_at)
+        maturity.append(maturity_at)
+        staged.append(stage)
+    return turns
 
 
 def unpack_profile(value: bytes, where: str = "a stored profile") -> Stored:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.core.engine import GRACE_MS, TOO_LATE_MS
 from streams.core.events import DAY_MS, Event, Kind
-from streams.core.stored_profile import unpack_profile
+from streams.core.state import STAGE_NAMES
+from streams.core.stored_profile import read_header, unpack_profile
 from streams.core.tally import BOUGHT, PROPENSITY, pending
 from tests.support.partition_runs import PartitionRun
 from tests.support.scorers import DailyCuts
@@ -209,3 +212,27 @@ def test_a_named_event_that_comes_again_within_the_grace_is_counted_and_dropped(
     assert other.facts["duplicates"] == len(lines)
     for user in one.store:
         assert other.engine.settled(user) == one.engine.settled(user)
+
+
+@given(shuffled(), st.data(), st.sampled_from(AFTER))
+def test_profiles_restored_in_bulk_go_on_as_those_restored_one_by_one(
+    both: Both, data: st.DataObject, after: int
+) -> None:
+    _, arrived = both
+    at = data.draw(st.integers(0, len(arrived)))
+    silent = data.draw(st.sampled_from(AFTER))
+    runs = []
+    for one_by_one in (False, True):
+        run = PartitionRun(DailyCuts(warm_from=START + 3 * DAY_MS), cache_profiles=1)
+        run.feed(arrived[:at])
+        run.restart(one_by_one=one_by_one)
+        assert run.engine.stages == Counter(STAGE_NAMES[read_header(value).stage] for value in run.store.values())
+        run.advance(run.engine.newest + silent)
+        run.feed(arrived[at:])
+        run.close(max(event.ts for event in arrived) + after)
+        runs.append(run)
+    in_bulk, singly = runs
+    assert bodies(in_bulk) == bodies(singly)
+    assert (in_bulk.examples, in_bulk.propensities) == (singly.examples, singly.propensities)
+    assert in_bulk.profiles() == singly.profiles()
+    assert in_bulk.engine.stages == singly.engine.stages

@@ -98,14 +98,17 @@ class PartitionRun:
                 self.facts[field.name] += value
         return step
 
-    def restart(self, policy: Policy | None = None) -> None:
+    def restart(self, policy: Policy | None = None, *, one_by_one: bool = False) -> None:
         """Go on with a new engine that knows the stored bytes and the partition record, as after a crash."""
         old = self.engine
         self.policy = policy or self.policy
         self.engine = self._new_engine()
         self.engine.watermark, self.engine.newest, self.engine.clock = old.watermark, old.newest, old.clock
-        for user_id, value in self.store.items():
-            self.engine.restore(user_id, value)
+        if one_by_one:
+            for user_id, value in self.store.items():
+                self.engine.restore(user_id, value)
+        else:
+            self.engine.restore_all((user_id.encode(), self.store[user_id]) for user_id in sorted(self.store))
 
     # -- reading -----------------------------------------------------------------------------------------------------
 

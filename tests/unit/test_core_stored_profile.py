@@ -9,9 +9,10 @@ from streams.core.events import DAY_MS
 from streams.core.fold import Fold
 from streams.core.profile import decode_profile
 from streams.core.state import Stage
-from streams.core.stored_profile import HEADER_BYTES, SCHEMA, read_header
+from streams.core.stored_profile import HEADER_BYTES, SCHEMA, read_header, read_turns
 from tests.support.partition_runs import COMPILED, HORIZON_DAYS, PartitionRun
 from tests.support.scorers import FixedScorer
+from tests.support.stored_states import STATES
 from tests.support.worlds import START, click, purchase, search
 
 FOLD = Fold(COMPILED, HORIZON_DAYS * DAY_MS)
@@ -63,6 +64,45 @@ def test_a_newer_schema_is_refused_at_the_restore() -> None:
     value[1] = SCHEMA + 1
     with pytest.raises(StateError, match="Start the newer Ebbtide again; or roll back"):
         PartitionRun().engine.restore("u", bytes(value))
+    with pytest.raises(StateError, match="Start the newer Ebbtide again; or roll back"):
+        PartitionRun().engine.restore_all([(b"u", bytes(value))])
+
+
+@pytest.mark.parametrize("value", [b"", b"\xeb", b"not a profile at all, but long enough for a header", b"\0" * 100])
+def test_foreign_bytes_are_refused_at_a_restore_in_bulk(value: bytes) -> None:
+    with pytest.raises(StateError, match="not an Ebbtide profile"):
+        read_turns([(b"u", value)], 0)
+
+
+def test_a_stage_that_there_is_not_is_refused_at_a_restore_in_bulk() -> None:
+    value = bytearray(stored())
+    value[34] = 200
+    with pytest.raises(StateError, match="it names stage 200"):
+        read_turns([(b"u", bytes(value))], 0)
+
+
+def test_many_headers_say_what_each_says() -> None:
+    value = stored()
+    header = read_header(value)
+    assert read_turns([(b"u", value), (b"v", value)], header.policy) == (
+        [b"u", b"v"],
+        [header.silence_at] * 2,
+        [header.maturity_at] * 2,
+        [header.stage] * 2,
+        [],
+    )
+
+
+def test_many_headers_tell_those_of_another_policy() -> None:
+    value = stored()
+    assert read_turns([(b"u", value), (b"v", value)], read_header(value).policy ^ 1).other_policy == [0, 1]
+
+
+def test_profiles_of_schema_1_are_read_among_many() -> None:
+    old = (STATES / "profile-1.bin").read_bytes()
+    header = read_header(old)
+    turns = read_turns([(b"u", old)], header.policy)
+    assert (turns.silence_at, turns.maturity_at) == ([header.silence_at], [header.maturity_at])
 
 
 @pytest.mark.parametrize("value", [b"", b"\xeb", b"not a profile at all, but long enough for a header", b"\0" * 100])
