@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import Final
 
 _MODULUS: Final = 1 << 256
+_BYTES: Final = 32
 
 
 class ContentHash:
@@ -29,6 +30,19 @@ class ContentHash:
         """Count one more item in."""
         self._sum += int.from_bytes(sha256(item).digest(), "big")
 
+    def add_sum(self, part: bytes) -> None:
+        """Count in a part of the collection that was summed elsewhere (:meth:`sum`).
+
+        >>> whole, part = ContentHash(), ContentHash()
+        >>> part.add(b"a"); whole.add_sum(part.sum()); whole.hex() == part.hex()
+        True
+        """
+        self._sum += int.from_bytes(part, "big")
+
+    def sum(self) -> bytes:
+        """The sum so far, to be added elsewhere."""
+        return (self._sum % _MODULUS).to_bytes(_BYTES, "big")
+
     def hex(self) -> str:
         """64 hex digits."""
-        return f"{self._sum % _MODULUS:064x}"
+        return self.sum().hex()

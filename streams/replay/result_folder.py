@@ -10,8 +10,9 @@ from typing import IO, Any, Final, Self
 
 from streams import codec, topics
 from streams.core.errors import OutputFolderError
-from streams.core.ports import Output, Rejection
+from streams.core.ports import Rejection
 from streams.replay.sources import Row
+from streams.replay.turn_results import Told
 
 SEGMENT_CHANGES: Final = "segment-changes.jsonl"
 CHURN_RISK: Final = "churn-risk.jsonl"
@@ -85,9 +86,9 @@ class ResultFolder:
             raise
         return self
 
-    def output(self, output: Output, line: bytes) -> None:
+    def output(self, told: Told) -> None:
         """Append a message to the file of its topic."""
-        self._files[output.topic].write(line)
+        self._files[told.topic].write(told.line)
 
     def example(self, body: dict[str, Any], user_id: str) -> None:
         """Append a training example."""

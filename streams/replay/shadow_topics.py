@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 from streams import codec, topics
 from streams.cloud_events import cloud_event_headers
 from streams.core.errors import TopicError
-from streams.core.ports import Output, Rejection
+from streams.core.ports import Rejection
 from streams.dead_letters import dead_letter
 from streams.model_records import record_key
 from streams.provisioning import delete_topics, describe, ensure_topics
@@ -20,6 +20,7 @@ from streams.replay import result_folder
 from streams.replay.connections import kafka_in_words, new_producer
 from streams.replay.outgoing import partition_of
 from streams.replay.sources import Row
+from streams.replay.turn_results import Told
 from streams.settings import Settings
 from streams.topics import SHADOWED, topic_name
 
@@ -96,10 +97,10 @@ class ShadowTopics:
         finally:
             self._producer.close(timeout=self._settings.ack_timeout_s if kind is None else 0)
 
-    def output(self, output: Output, line: bytes) -> None:
+    def output(self, told: Told) -> None:
         """Send a segment change, risk, late event or portrait, keyed by its user."""
-        headers = cloud_event_headers(output.id, output.topic, self._source, output.as_of_ms)
-        self._send(output.topic, output.user_id.encode(), line[:-1], headers)
+        headers = cloud_event_headers(told.id, told.topic, self._source, told.as_of_ms)
+        self._send(told.topic, told.user_id.encode(), told.line[:-1], headers)
 
     def example(self, body: dict[str, Any], user_id: str) -> None:
         """Send a training example, keyed by its user."""

@@ -13,11 +13,12 @@ from streams import codec, model_records
 from streams.core.events import HOUR_MS, INPUT_TOPICS, Position
 from streams.core.hashing import stable_hash
 from streams.core.instants import parse_instant
-from streams.core.ports import Output, Rejection
+from streams.core.ports import Rejection
 from streams.policies.reader import read_policy
 from streams.replay import offline
 from streams.replay.offline import OfflineRun, RunOptions
 from streams.replay.sources import Row, Source
+from streams.replay.turn_results import Told
 
 PUBLISHED_MS: Final = 1_800_000_000_000
 KINDS: Final = {"click": 0, "search": 1, "purchase": 2}
@@ -80,9 +81,9 @@ class Kept:
     model_records: list[Body] = field(default_factory=list)
     """Everything the trainer gave back, cuts too."""
 
-    def output(self, output: Output, line: bytes) -> None:
+    def output(self, told: Told) -> None:
         if not self.only_examples:
-            self.outputs.append((output.topic, output.as_of_ms, line))
+            self.outputs.append((told.topic, told.as_of_ms, told.line))
 
     def example(self, body: Body, user_id: str) -> None:
         self.examples.append(body)
