@@ -32,6 +32,7 @@ BENCHMARKS: Final[tuple[Benchmark, ...]] = (
     Benchmark("engine", "tests.bench.engine"),
     Benchmark("backfill", "tests.bench.backfill"),
     Benchmark("users", "tests.bench.users"),
+    Benchmark("worker", "tests.bench.worker"),
 )
 
 
