@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from streams.replay.files import EventLog
+from streams.replay.handover import FOLDER as HANDOVER
+from streams.replay.handover import HandoverWriter
 from streams.replay.offline import OfflineRun, Progress, RunOptions
 from streams.replay.result_folder import ResultFolder
 from streams.replay.sources import FileSource
@@ -19,6 +22,7 @@ def run_backfill(
     *,
     started_ms: int,
     on_progress: Callable[[Progress], None] = lambda progress: None,
+    handover: bool = True,
 ) -> dict[str, Any]:
     """Run logs through the engine into a result folder.
 
@@ -34,6 +38,8 @@ def run_backfill(
         The wall clock at the start: an event later than this is from the future.
     on_progress
         Hears how far the run is, every few thousand rows.
+    handover
+        Whether to leave what ``ebbtide bootstrap`` can go on from.
 
     Returns
     -------
@@ -45,5 +51,10 @@ def run_backfill(
     OutputFolderError, InputFileError
         The folder cannot be written; a log broke while it was read.
     """
+    source = FileSource(logs, started_ms)
     with ResultFolder(out) as folder:
-        return OfflineRun(FileSource(logs, started_ms), folder, options, on_progress).run()
+        if not handover:
+            return OfflineRun(source, folder, options, on_progress).run()
+        with HandoverWriter(folder.part(HANDOVER)) as writer:
+            options = replace(options, stored_profiles=True)
+            return OfflineRun(source, folder, options, on_progress, handover=writer).run()

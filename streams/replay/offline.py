@@ -12,9 +12,11 @@ from typing import Any, Protocol
 from models.scorecards import run_document, scorecard_records
 from streams.core.messages import example_body, mark_body
 from streams.core.ports import Rejection
+from streams.core.state import NO_TIME
 from streams.core.tally import Tally
 from streams.model_records import SCHEMAS, TOPIC_OF, new_trainer
 from streams.replay import result_folder as names
+from streams.replay.handover import Handover, NoHandover, Times
 from streams.replay.pacing import Pacing, Turn
 from streams.replay.reading import Reading
 from streams.replay.run_options import Progress, RunOptions
@@ -61,6 +63,9 @@ class OfflineRun:
         Hears how far the run is, every few thousand rows.
     shards
         Who holds the users; this process by default.
+    handover
+        Where is left what a live installation can go on from; nowhere by default. It wants
+        ``RunOptions.stored_profiles``.
     """
 
     def __init__(
@@ -70,7 +75,10 @@ class OfflineRun:
         options: RunOptions,
         on_progress: Callable[[Progress], None],
         shards: Shards | None = None,
+        handover: Handover | None = None,
     ) -> None:
+        self._options = options
+        self._handover = handover or NoHandover()
         self._source = source
         self._sink = sink
         self._shards = shards or OneShard(options)
@@ -83,6 +91,7 @@ class OfflineRun:
         self._exchanged = 0
         """Records that went to the trainer: the offset each would have had in ``training-examples``."""
         self._model: dict[str, Any] | None = None
+        self._clock = NO_TIME
 
     def run(self) -> dict[str, Any]:
         """Read everything, write everything, and give the summary."""
@@ -91,6 +100,7 @@ class OfflineRun:
             self._write(result)
             self._learn(turn, result)
             self._report(turn)
+            self._clock = turn.clock
         return self._close()
 
     # -- turn by turn ------------------------------------------------------------------------------------------------
@@ -104,6 +114,7 @@ class OfflineRun:
         for example in result.examples:
             body = example_body(example, 0, SCHEMAS[example.head])
             self._sink.example(body, example.user_id)
+            self._handover.example(body, example.label_ms)
             self._account.written[TRAINING_EXAMPLES] += 1
             self._published(self._trainer.example(body, self._exchanged))
             self._exchanged += 1
@@ -121,6 +132,7 @@ class OfflineRun:
             topic = TOPIC_OF[record["type"]]
             if topic == MODEL_CUTS:
                 self._shards.serve(record)
+                self._handover.model_record(record)
                 if record["type"] == "cut":
                     self._model = record
             else:
@@ -135,11 +147,15 @@ class OfflineRun:
     # -- the end -----------------------------------------------------------------------------------------------------
 
     def _close(self) -> dict[str, Any]:
+        self._handover.end(self._times(), self._account.tally)
         for page in self._shards.closing():
             self._account.closing(page)
             for closed in page.users:
                 if closed.portrait is not None:
                     self._sink.output(closed.portrait)
+                if closed.stored is not None:
+                    self._handover.profile(closed.user_id, closed.stored, portrait=closed.portrait is not None)
+        self._handover.close()
         final, account = self._model, self._trainer.account
         self._sink.document(names.MODEL, final or {"type": "none"})
         self._sink.document(names.SCORECARD, run_document(self._trainer.scorecards, final, account))
@@ -148,3 +164,18 @@ class OfflineRun:
         summary = self._account.summary(self._source, self._reading, self._shards.stages(), final)
         self._sink.document(names.SUMMARY, summary)
         return summary
+
+    def _times(self) -> Times:
+        options, pacing = self._options, self._pacing
+        return Times(
+            horizon_days=options.horizon_days,
+            propensity_days=options.propensity_days,
+            policy_version=options.policy.version,
+            policy_fingerprint=options.policy.fingerprint,
+            grace_ms=options.grace_ms,
+            watermark=pacing.watermark,
+            newest=pacing.newest,
+            clock=self._clock,
+            # The last turn fires deadlines through the end of the run, or its newest event: all of it is in.
+            applied_until=self._clock,
+        )

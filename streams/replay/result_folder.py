@@ -105,6 +105,10 @@ class ResultFolder:
         body = {"reason": rejection.reason, "message": rejection.message, "source": row.source, "record": record}
         self._files[topics.DEAD_LETTERS].write(codec.encode(body, newline=True))
 
+    def part(self, name: str) -> Path:
+        """Where a file or folder of the result is in the making."""
+        return self._made / name
+
     def document(self, name: str, body: dict[str, Any]) -> None:
         """Write one JSON document."""
         (self._made / name).write_bytes(codec.encode(body, newline=True))
