@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 
 class CodecError(ValueError):
     """Bytes that are not JSON, or a value that JSON cannot carry; the message says which and where."""
+
+
+parse: Final = orjson.loads
+"""As :func:`decode`, for who asks it of every record and needs no words for what is wrong: a bare ValueError."""
 
 
 def encode(value: Any, *, sort_keys: bool = False, newline: bool = False) -> bytes:

@@ -47,8 +47,17 @@ def clean_record(
         raw,
         kind,
         position=position,
-        record_id=f"{topic}-{partition}-{offset}" if not epoch else f"{topic}-{partition}-{epoch}-{offset}",
+        record_id=f"{unnamed(topic, partition, epoch)}{offset}",
         published_ms=published_ms,
         policy=policy,
     )
     return cleaned, raw
+
+
+def unnamed(topic: str, partition: int, epoch: int = 0) -> str:
+    """What stands before the offset in the name of a record that has no event_id.
+
+    >>> unnamed("clicks", 3), unnamed("clicks", 3, 1)
+    ('clicks-3-', 'clicks-3-1-')
+    """
+    return f"{topic}-{partition}-" if not epoch else f"{topic}-{partition}-{epoch}-"

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from streams.core.events import DAY_MS, HOUR_MS
+from streams.core.instants import LAST_INSTANT
 
 UNKNOWN: Final = -1
 """No instant yet: nothing was taken from an input, or W has not begun."""
@@ -65,6 +66,38 @@ def next_by_wall(heads: Sequence[Head], half_grace_ms: int) -> int | None:
         if head.ts is None and not head.drained and (head.reached == UNKNOWN or oldest > head.reached + half_grace_ms):
             return None
     return best
+
+
+def run_through(heads: Sequence[Head], chosen: int, ahead_ms: int, before_ms: int | None = None) -> int:
+    """How far the input that was chosen stays the one to take from: event time of the last event of its run.
+
+    Parameters
+    ----------
+    heads, chosen
+        Where the inputs stand, and which one goes on.
+    ahead_ms
+        How far it may be ahead of an undrained input without records: half the grace; under ``--clock log``, where
+        nothing is chosen while there is one, of no matter.
+    before_ms
+        Only events before this instant.
+
+    >>> run_through([Head(20, False), Head(50, False), Head(None, False, 10)], 0, ahead_ms=300)
+    50
+    >>> run_through([Head(20, False), Head(20, False), Head(None, True)], 1, ahead_ms=300)  # nothing at 20 any more
+    19
+    """
+    through = LAST_INSTANT if before_ms is None else before_ms - 1
+    for index, head in enumerate(heads):
+        if index == chosen:
+            continue
+        if head.ts is not None:
+            bound = head.ts if index > chosen else head.ts - 1
+        elif not head.drained:
+            bound = head.reached + ahead_ms
+        else:
+            continue
+        through = min(through, bound)
+    return through
 
 
 def head_bound(heads: Sequence[Head]) -> int | None:

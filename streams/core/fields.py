@@ -40,7 +40,7 @@ def user_id(value: object) -> str:
         raise UnfitError("bad_user", f"user_id must be text or an integer, this is {name_of(value)}")
     if len(user) > MAX_USER_CHARS:
         raise UnfitError("bad_user", f"user_id has {len(user)} characters, at most {MAX_USER_CHARS} are taken")
-    if not user.isascii() and not _is_unicode(user):
+    if not user.isascii() and not is_unicode(user):
         raise UnfitError("bad_user", "user_id is not valid Unicode")
     if user[0] == "\0":
         # The changelog keeps keys that begin with it for fences and the partition's own record.
@@ -56,7 +56,7 @@ def text_of(value: object, field: str, most: int = MAX_ID_CHARS) -> str | None:
         text = value.strip()
         if not text:
             return None
-        if not text.isascii() and not _is_unicode(text):
+        if not text.isascii() and not is_unicode(text):
             raise UnfitError("bad_field", f"{field} is not valid Unicode")
         return text if len(text) <= most else _shorten(text, most)
     if type(value) is int and -_INT64 <= value < _INT64:
@@ -104,10 +104,11 @@ def whole_quantity(value: object) -> int:
     return value
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
+    """Whether text can be written: JSON can spell a lone surrogate, which nothing can write."""
     try:
         text.encode()
-    except UnicodeEncodeError:  # a lone surrogate: nothing could be written of it
+    except UnicodeEncodeError:
         return False
     return True
 

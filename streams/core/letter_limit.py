@@ -8,7 +8,7 @@ and over goes on counting: of one minute of an input no more than the limit is e
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 import msgspec
@@ -48,8 +48,8 @@ class LetterLimit:
     >>> from streams.core.events import Position
     >>> limit = LetterLimit(share=0.5, per_minute=1)
     >>> why = Rejection("not_json", "not JSON", Position("clicks", 0, 7))
-    >>> limit.take(0, [(0, 1_000), (0, 1_001)], [Refused(0, 1_001, why)])
-    >>> limit.take(0, [(0, 1_002)] * 2, [Refused(0, 1_002, why)] * 2)
+    >>> limit.take(0, {(0, 0): 2}, [Refused(0, 1_001, why)])
+    >>> limit.take(0, {(0, 0): 2}, [Refused(0, 1_002, why)] * 2)
     Traceback (most recent call last):
       ...
     streams.core.errors.FeedError: 3 of 4 records of clicks published in the minute ...
@@ -88,13 +88,13 @@ class LetterLimit:
             return None
         return _encoder.encode(counts)
 
-    def take(self, partition: int, read: Iterable[tuple[int, int]], refused: Iterable[Refused]) -> None:
+    def take(self, partition: int, read: Mapping[tuple[int, int], int], refused: Iterable[Refused]) -> None:
         """Count a slice before it takes effect.
 
         Parameters
         ----------
         read
-            (input, Kafka timestamp in ms) of every record of the slice.
+            How many records of the slice were published by (input, minute of the Kafka timestamp).
         refused
             Those that will be dead letters.
 
@@ -104,9 +104,7 @@ class LetterLimit:
             With this slice an input is past the limit: the slice must not take effect.
         """
         counts = self._partitions.setdefault(partition, [{} for _ in INPUT_TOPICS])
-        # One number for both: this runs for every record of the log.
-        for packed, number in Counter([ms // MINUTE_MS << 2 | kind for kind, ms in read]).items():
-            minute, kind = packed >> 2, packed & 3
+        for (kind, minute), number in read.items():
             before, reasons = counts[kind].get(minute, (0, {}))
             counts[kind][minute] = before + number, reasons
         suspects: dict[tuple[int, int], Refused] = {}

@@ -1,25 +1,31 @@
 """What has been fetched of one partition's three inputs and waits: decoded, cleaned, and handed out in slices.
 
-A buffer decodes a little ahead of need, so memory holds fetches as bytes, not as events. Nothing here awaits.
+A buffer decodes a little ahead of need, so memory holds fetches as bytes, not as events. Records are taken in runs:
+from the input whose head is the oldest, as long as it is. Nothing here awaits.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any, Final
 
-from streams.core.alignment import Head, head_bound, next_by_log, next_by_wall
+from streams.codec import parse
+from streams.core.alignment import UNKNOWN, Head, head_bound, next_by_log, next_by_wall, run_through
 from streams.core.cleaning import CleaningPolicy, is_unknown_action
 from streams.core.errors import TopicError
-from streams.core.events import Event, Position
+from streams.core.events import MINUTE_MS, Event, Position
 from streams.core.ports import Rejection
+from streams.core.usual_records import UsualRecords
 from streams.live.record_batches import Fetched, Span
-from streams.raw_records import clean_record
+from streams.raw_records import clean_record, unnamed
 
 DECODE_AHEAD: Final = 256
 """Records decoded at a time."""
+_MIXED: Final = -1
 
 Ack = Callable[[], None]
 
@@ -38,12 +44,14 @@ class Slice:
     """Records that are applied together: all of their effects are acknowledged before any is acked."""
 
     events: list[Event] = field(default_factory=list)
-    records: dict[tuple[int, int], Any] = field(default_factory=dict)
-    """The original record of every event, by (input, offset): a dead letter may be needed yet."""
+    records: list[Any] = field(default_factory=list)
+    """The original record of every event: a dead letter may be needed yet."""
     letters: list[Letter] = field(default_factory=list)
     read: int = 0
     read_by_input: tuple[int, ...] = ()
     """The same by input. Counted while taking: more may be delivered before the slice has taken effect."""
+    published: dict[tuple[int, int], int] = field(default_factory=dict)
+    """How many records were read, by (input, minute of the Kafka timestamp)."""
     head_bound: int | None = None
     """What W must stay the grace behind once this slice is applied."""
     stopped_at: int | None = None
@@ -51,6 +59,10 @@ class Slice:
 
     def __bool__(self) -> bool:
         return self.read > 0
+
+    def record_of(self, event: Event) -> Any:
+        """The original record of an event."""
+        return next(record for one, record in zip(self.events, self.records, strict=True) if one is event)
 
 
 class InputBuffer:
@@ -100,10 +112,19 @@ class InputBuffer:
         self.drained = False
         self._policy = policy
         self._epoch = epoch
+        self._usual = UsualRecords(policy).of(kind)
+        self._names = unnamed(topic, partition, epoch)
         self._unknown_actions = 0
         self._raw: deque[Fetched] = deque()
+        self._raw_at = 0
+        self._entries: list[Event | Rejection] = []
+        self._records: list[Any] = []
+        self._sizes: list[int] = [0]
+        """Bytes of the records before each of them, and of all."""
         self._at = 0
-        self._ready: deque[tuple[Event | Rejection, Any]] = deque()
+        """Entries and records before it are taken."""
+        self._minute = _MIXED
+        """Of the Kafka timestamps of all records here, where they have one in common."""
         self._acks: deque[tuple[int, Ack]] = deque()
 
     def add(self, batch: Fetched, ack: Ack) -> None:
@@ -130,21 +151,50 @@ class InputBuffer:
 
     def head(self) -> tuple[Event | Rejection, Any] | None:
         """The oldest record that waits, cleaned; None where none does."""
-        if not self._ready and self._raw:
-            self._decode_some()
-        return self._ready[0] if self._ready else None
+        return (self._entries[self._at], self._records[self._at]) if self._filled() else None
 
     def take(self) -> tuple[Event | Rejection, Any]:
-        """Remove the head."""
-        entry, record = self._ready.popleft()
-        self.waiting -= 1
-        self.waiting_bytes -= _size(record)
-        self.next = record.offset + 1
-        if not self.waiting:
-            self.next = self.received
+        """Remove the head, which must be there."""
+        entry, record = self._entries[self._at], self._records[self._at]
         if type(entry) is Event and entry.ts > self.reached:
             self.reached = entry.ts
+        self._pass(self._at + 1)
         return entry, record
+
+    def run(self, taken: Slice, through_ms: int, most: int, most_bytes: int) -> None:
+        """Move what comes next into a slice, up to the first event that may not go.
+
+        Parameters
+        ----------
+        taken
+            The slice.
+        through_ms
+            Event time of the last event that may go. Rejections have no place in time and go with what is before them.
+        most
+            No event goes once the slice has so many records.
+        most_bytes
+            Nor once so many bytes of this input have gone.
+        """
+        while self._filled():
+            entries, sizes, begin, reached = self._entries, self._sizes, self._at, self.reached
+            last = min(begin + most - taken.read, bisect_left(sizes, sizes[begin] + most_bytes))
+            letters = len(taken.letters)
+            until = begin
+            for until in range(begin, len(entries)):
+                entry = entries[until]
+                if type(entry) is not Event:
+                    taken.letters.append(Letter(self.kind, self._records[until], entry))  # type: ignore[arg-type]
+                elif until >= last or (ts := entry.ts) > through_ms:
+                    break
+                elif ts > reached:
+                    reached = ts
+            else:
+                until += 1
+            most_bytes -= sizes[until] - sizes[begin]
+            self.reached = reached
+            self._move(taken, until, mixed=len(taken.letters) > letters)
+            if until < len(entries):
+                return
 
     def standing(self) -> Head:
         """Where this input stands, for alignment. The head must be no rejection."""
@@ -165,17 +215,68 @@ class InputBuffer:
         count, self._unknown_actions = self._unknown_actions, 0
         return count
 
+    def _filled(self) -> bool:
+        """Whether a record waits, which then is decoded."""
+        if self._at == len(self._entries):
+            if not self._raw:
+                return False
+            self._decode_some()
+        return True
+
+    def _move(self, taken: Slice, until: int, *, mixed: bool) -> None:
+        """Move what stands before ``until`` into a slice: the events, where rejections are ``mixed`` in."""
+        begin = self._at
+        if until == begin:
+            return
+        events, records = self._entries[begin:until], self._records[begin:until]
+        minutes = [self._minute] if self._minute != _MIXED else [record.timestamp // MINUTE_MS for record in records]
+        each = 1 if self._minute == _MIXED else until - begin
+        for minute in minutes:
+            published = self.kind, minute
+            taken.published[published] = taken.published.get(published, 0) + each
+        if mixed:
+            records = [one for entry, one in zip(events, records, strict=True) if type(entry) is Event]
+            events = [entry for entry in events if type(entry) is Event]
+        taken.events += events  # type: ignore[arg-type]
+        taken.records += records
+        taken.read += until - begin
+        self._pass(until)
+
+    def _pass(self, until: int) -> None:
+        """What stands before ``until`` is taken."""
+        self.waiting -= until - self._at
+        self.waiting_bytes -= self._sizes[until] - self._sizes[self._at]
+        self.next = self._records[until - 1].offset + 1 if self.waiting else self.received
+        self._at = until
+
     def _decode_some(self) -> None:
         batch = self._raw[0]
-        until = min(self._at + DECODE_AHEAD, len(batch))
-        for record in batch[self._at : until]:
-            self._ready.append((self._clean(record), record))
-            if record.timestamp > self.published:
-                self.published = record.timestamp
-        self._at = until
+        until = min(self._raw_at + DECODE_AHEAD, len(batch))
+        self._records = records = batch[self._raw_at : until]
+        self._raw_at = until
         if until == len(batch):
             self._raw.popleft()
-            self._at = 0
+            self._raw_at = 0
+        self._at = 0
+        self._entries = [self._usual_or_clean(record) for record in records]
+        instants = [record.timestamp for record in records]
+        newest, minute = max(instants), min(instants) // MINUTE_MS
+        self._minute = minute if newest // MINUTE_MS == minute else _MIXED
+        self._sizes = [0, *accumulate(map(_size, records))]
+        self.published = max(self.published, newest)
+
+    def _usual_or_clean(self, record: Any) -> Event | Rejection:
+        value = record.value
+        if value is not None and len(value) <= self._policy.max_record_bytes:
+            try:
+                raw = parse(value)
+                name = None if type(raw) is dict and "event_id" in raw else self._names + str(record.offset)
+                event = self._usual(raw, self.partition, record.offset, name, record.timestamp)
+            except ValueError:
+                return self._clean(record)
+            if event is not None:
+                return event
+        return self._clean(record)
 
     def _clean(self, record: Any) -> Event | Rejection:
         position = Position(self.topic, self.partition, record.offset)
@@ -203,7 +304,7 @@ class PartitionInputs:
     def __init__(self, buffers: Sequence[InputBuffer], *, by_log: bool, grace_ms: int) -> None:
         self.buffers = tuple(buffers)
         self._by_log = by_log
-        self._half_grace_ms = grace_ms // 2
+        self._ahead_ms = 0 if by_log else grace_ms // 2
 
     @property
     def waiting(self) -> int:
@@ -236,27 +337,18 @@ class PartitionInputs:
         taken = Slice()
         before = [buffer.waiting for buffer in buffers]
         for buffer in buffers:
-            _take_rejected(buffer, taken)
+            buffer.run(taken, UNKNOWN, most, most_bytes)  # rejections hold nothing up
         heads = [buffer.standing() for buffer in buffers]
-        enough = sum(buffer.waiting_bytes for buffer in buffers) - most_bytes
-        while taken.read < most:
-            if enough > 0 and sum(buffer.waiting_bytes for buffer in buffers) <= enough:
-                break
-            chosen = self._choose(heads)
-            if chosen is None:
-                break
-            buffer = buffers[chosen]
-            instant = heads[chosen].ts
+        room = most_bytes
+        while taken.read < most and room > 0 and (chosen := self._choose(heads)) is not None:
+            buffer, instant = buffers[chosen], heads[chosen].ts
             assert instant is not None
             if before_ms is not None and instant >= before_ms:
                 taken.stopped_at = instant
                 break
-            entry, record = buffer.take()
-            assert isinstance(entry, Event)
-            taken.events.append(entry)
-            taken.records[chosen, record.offset] = record
-            taken.read += 1
-            _take_rejected(buffer, taken)
+            waited_bytes = buffer.waiting_bytes
+            buffer.run(taken, run_through(heads, chosen, self._ahead_ms, before_ms), most, room)
+            room -= waited_bytes - buffer.waiting_bytes
             heads[chosen] = buffer.standing()
         taken.read_by_input = tuple(was - buffer.waiting for was, buffer in zip(before, buffers, strict=True))
         # A strict merge takes nothing before its turn; what waits may be late, and W must not know where a slice ends.
@@ -264,15 +356,7 @@ class PartitionInputs:
         return taken
 
     def _choose(self, heads: Sequence[Head]) -> int | None:
-        return next_by_log(heads) if self._by_log else next_by_wall(heads, self._half_grace_ms)
-
-
-def _take_rejected(buffer: InputBuffer, taken: Slice) -> None:
-    """Move rejected records off the head: they have no place in event time."""
-    while (head := buffer.head()) is not None and isinstance(head[0], Rejection):
-        taken.letters.append(Letter(buffer.kind, head[1], head[0]))
-        buffer.take()
-        taken.read += 1
+        return next_by_log(heads) if self._by_log else next_by_wall(heads, self._ahead_ms)
 
 
 def _size(record: Any) -> int:

@@ -231,7 +231,7 @@ class PartitionOwner:
             for event, why in step.rejected:
                 where = why.position._replace(topic=self.inputs.buffers[event.kind].topic)
                 why = Rejection(why.reason, why.message, where)  # the engine knows no prefix
-                effects.letters.append(Letter(event.kind, taken.records[event.kind, event.offset], why))
+                effects.letters.append(Letter(event.kind, taken.record_of(event), why))
             await breathe()
         self._observer.stage_seconds("engine", time.perf_counter() - started)
         self._within_limit(taken, effects)
@@ -251,14 +251,12 @@ class PartitionOwner:
 
         What was redriven and fails again is no feed, and its letter keeps it.
         """
-        read = [(kind, record.timestamp) for (kind, _), record in taken.records.items()]
-        read += [(letter.kind, letter.record.timestamp) for letter in taken.letters]
         refused = [
             Refused(letter.kind, letter.record.timestamp, letter.rejection)
             for letter in effects.letters
             if not attempts(letter.record.headers)
         ]
-        self._limit.take(self.partition, read, refused)
+        self._limit.take(self.partition, taken.published, refused)
         if refused and (counted := self._limit.encoded(self.partition)) is not None:
             self._profiles.pending[LETTERS_KEY] = counted
 

@@ -207,7 +207,7 @@ class PartitionUnderFire:
         for output in [*step.outputs, *(portrait for portrait in portraits if portrait is not None)]:
             _check_output(output)
         letters: list[tuple[Any, Rejection]] = [(letter.record, letter.rejection) for letter in taken.letters]
-        letters += [(taken.records[event.kind, event.offset], why) for event, why in step.rejected]
+        letters += [(taken.record_of(event), why) for event, why in step.rejected]
         for record, why in letters:
             value, headers = dead_letter(record.value, record.headers, why)
             size = len(value or b"") + sum(len(name.encode()) + len(raw) for name, raw in headers)

@@ -26,7 +26,7 @@ def take(
     """A slice of so many good and bad records, all published at one instant."""
     where = Position(INPUT_TOPICS[kind], partition, 17)
     refused = [Refused(kind, at_ms, Rejection(reason, "user_id is absent or null", where))] * bad
-    limit.take(partition, [(kind, at_ms)] * (good + bad), refused)
+    limit.take(partition, {(kind, at_ms // MINUTE): good + bad}, refused)
 
 
 def test_a_share_beyond_the_limit_is_let_pass_while_the_count_is_not_exceeded() -> None:
