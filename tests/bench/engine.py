@@ -98,9 +98,7 @@ def _parts(asked: Asked, log: str, path: Path, results: list[Result]) -> Iterato
     engine = next(result for result in results if result.candidate == "engine")
     asked.heard(f"engine {log}: sampled")
     try:
-        found = sampled(
-            [sys.executable, "-m", stages.__name__, path], cores()[:1], asked.scratch / f"engine-{log}.folded"
-        )
+        found = sampled([sys.executable, "-m", stages.__name__, path], asked.scratch / f"engine-{log}.folded")
     except Skipped as why:
         asked.heard(f"engine {log}: not split further, {why}")
         return

@@ -29,6 +29,12 @@ def portraits(lines: Iterable[bytes]) -> dict[str, dict[str, Any]]:
     {1: {'click': 1}}
     """
     users: dict[str, dict[str, Any]] = {}
+    count(users, lines)
+    return users
+
+
+def count(users: dict[str, dict[str, Any]], lines: Iterable[bytes]) -> None:
+    """Add more lines."""
     for line in lines:
         event = decode(line)
         ts = parse_instant(event["ts"])
@@ -45,7 +51,6 @@ def portraits(lines: Iterable[bytes]) -> dict[str, dict[str, Any]]:
             user["orders"][event["order_id"]] = ts
             user["amount"] += value
             day["amount"] = day.get("amount", 0.0) + value
-    return users
 
 
 def told(users: dict[str, dict[str, Any]]) -> Iterable[bytes]:

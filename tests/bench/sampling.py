@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from tests.bench.benchmark import Skipped
-from tests.bench.measuring import finished
+from tests.bench.measuring import cores, finished
 
 RATE_HZ: Final = 200
 _LINE: Final = re.compile(r":\d+\)$")
@@ -18,17 +18,15 @@ Stack = tuple[str, ...]
 """Frames from the outermost on, as ``function (path/of/module.py)``."""
 
 
-def sampled(
-    command: Sequence[str | Path], cores: Iterable[int], folded: Path, rate_hz: int = RATE_HZ
-) -> Counter[Stack]:
+def sampled(command: Sequence[str | Path], folded: Path, rate_hz: int = RATE_HZ) -> Counter[Stack]:
     """Run a command to its end and tell in how many samples each stack was found on the CPU.
+
+    The sampler has another core than the command: on the same one it would wake up when the command waits.
 
     Parameters
     ----------
     command
         What to run: a Python, first of all.
-    cores
-        Where.
     folded
         Where the samples are put: a line for each stack, as flame graphs are made of.
 
@@ -41,7 +39,8 @@ def sampled(
     if not spy.is_file():
         raise Skipped("py-spy is not installed: `make bench` installs requirements-bench.lock")
     recording: list[str | Path] = [spy, "record", "--format", "raw", "--rate", str(rate_hz)]
-    finished([*recording, "--output", folded, "--", *command], cores, 1)
+    tested, beside = cores()
+    finished([*recording, "--output", folded, "--", "taskset", "--cpu-list", str(tested), *command], [beside], 1)
     return stacks(folded)
 
 

@@ -125,9 +125,9 @@ class Stages:
         self._stop_at = NO_TIME
         self._portraits: dict[str, None] = {}
 
-    def run(self, arrived: Iterable[Arrived]) -> None:
+    def run(self, records: Iterable[Arrived]) -> None:
         """Everything from records to portraits."""
-        remaining = iter(arrived)
+        remaining = iter(records)
         while taken := list(islice(remaining, SLICE)):
             self.slice(taken)
         self.finish()
@@ -227,9 +227,17 @@ class Stages:
 def arrivals(path: Path) -> Iterator[Arrived]:
     """The records of a file of JSON lines whose first field is ``event_type``: that is the topic's, not the value's."""
     with path.open("rb") as lines:
-        for line in lines:
-            named = line.index(b",") + 1
-            yield _KINDS[line[:named]], b"{" + line[named:-1]
+        yield from map(arrived, lines)
+
+
+def arrived(line: bytes) -> Arrived:
+    """One such line as a record.
+
+    >>> arrived(b'{"event_type":"search","user_id":"ann"}\\n')
+    (1, b'{"user_id":"ann"}')
+    """
+    named = line.index(b",") + 1
+    return _KINDS[line[:named]], b"{" + line[named:-1]
 
 
 def main() -> None:
