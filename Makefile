@@ -11,7 +11,7 @@ TESTS  ?= tests
 # Two a core: many tests wait for brokers, sessions and processes.
 PROCESSES ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 
-.PHONY: help setup demo test long simulate chaos fuzz neighbours quality study bench bench-gate lint format docs kafka lock
+.PHONY: help setup demo test long ray simulate chaos fuzz neighbours quality study bench bench-gate lint format docs kafka lock
 
 help: ## what there is to make
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,8 +33,12 @@ demo: setup ## a simulated shop, live in this terminal, for about a minute
 test: setup ## every test, against the embedded broker, and Apache Kafka where Java 17 and Maven are found
 	$(BIN)/pytest --numprocesses=$(PROCESSES) --dist=loadfile --no-loadscope-reorder $(TESTS)
 
-long: setup ## the tests that take minutes each: whole logs
+long: setup ray ## the tests that take minutes each: whole logs
 	$(BIN)/pytest --numprocesses=auto --dist=loadfile -m long $(TESTS)
+
+ray: setup ## Ray into .venv, for `ebbtide backfill --workers N`
+	@$(BIN)/python -c 'import ray' 2>/dev/null || \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-ray.lock
 
 simulate: setup ## seeded schedules of faults in virtual time, over all cores (SEEDS=1000 SEED_START=0)
 	@$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),1000) --seed-start $(or $(SEED_START),0)
@@ -105,6 +109,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 lock: setup ## pin anew what pyproject.toml asks for
 	$(LOCK) pyproject.toml --extra embedded --output-file requirements.lock
 	$(LOCK) pyproject.toml --extra embedded --extra dev --output-file requirements-dev.lock
+	$(LOCK) pyproject.toml --extra ray --constraint requirements-dev.lock --output-file requirements-ray.lock
 	$(LOCK) --group fuzz --output-file requirements-fuzz.lock
 	$(LOCK) --group study --constraint requirements-dev.lock --output-file requirements-study.lock
 	$(LOCK) --group bench --constraint requirements-dev.lock --output-file requirements-bench.lock

@@ -27,6 +27,7 @@ def register(app: typer.Typer) -> None:
                 "ebbtide backfill orders.parquet --out out --horizon-days 60 --until 2011-09-30",
             ),
             ("everybody scored at an instant", "ebbtide backfill orders.parquet --out out --score-at 2011-08-31"),
+            ("a long log, on two cores", "ebbtide backfill year.parquet --out out --workers 2"),
             ("then look at one customer", "ebbtide profile 17850 --from out"),
             more="An interrupted run leaves nothing behind; an earlier result in DIR stays until the new one is whole.",
         ),
@@ -59,16 +60,23 @@ def backfill(
         typer.Option(metavar="TIME", help="Score everyone with a purchase in the look-back at TIME; repeatable."),
     ] = None,
     look_back_days: Annotated[int, typer.Option(metavar="N", min=1, help="The look-back of --score-at.")] = 540,
+    workers: Annotated[
+        int, typer.Option(metavar="N", min=1, max=64, help="Processes that share the users; more than one run on Ray.")
+    ] = 1,
+    ray_address: Annotated[
+        str | None, typer.Option(metavar="ADDR", help="A Ray cluster to run them on; without it, this machine.")
+    ] = None,
 ) -> None:
     """Run event logs through the engine and the trainer, into a folder of results.
 
     The results are those of a live worker that had read the same log: segment-changes, churn-risk, profiles,
-    late-events, dead-letters and training-examples as JSON lines; model.json, scorecard.json and summary.json.
+    late-events, dead-letters and training-examples as JSON lines; model.json, scorecard.json and summary.json. They
+    are the same to the byte for any number of workers.
     """
     from streams.cli.instants import instant
     from streams.core.events import MINUTE_MS
     from streams.policies.reader import read_policy
-    from streams.replay.backfill import run_backfill
+    from streams.replay.backfill import run_backfill, shards_of
     from streams.replay.files import open_log
     from streams.replay.offline import RunOptions
 
@@ -84,13 +92,15 @@ def backfill(
         grace_ms=round(settings.grace_minutes * MINUTE_MS),
         hold_least_users=settings.hold_least_users,
     )
-    logs = [open_log(path, note) for path in files]
-    started = time.time()
-    with progress("rows") as bar:
-        task = bar.add_task("backfill", total=sum(log.rows for log in logs))
+    # Workers start while the logs are looked through.
+    with shards_of(workers, options, note, ray_address=ray_address) as shards:
+        logs = [open_log(path, note) for path in files]
+        started = time.time()
+        with progress("rows") as bar:
+            task = bar.add_task("backfill", total=sum(log.rows for log in logs))
 
-        def show(state: Progress) -> None:
-            bar.update(task, completed=state.rows)
+            def show(state: Progress) -> None:
+                bar.update(task, completed=state.rows)
 
-        summary = run_backfill(logs, out, options, started_ms=int(started * 1000), on_progress=show)
+            summary = run_backfill(logs, out, options, started_ms=int(started * 1000), on_progress=show, shards=shards)
     tell_summary(summary, "rows", str(out), time.time() - started)

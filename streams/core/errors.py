@@ -17,6 +17,7 @@
     ├── FeedError               an input of which too much cannot be accepted
     ├── RedriveError            dead letters that cannot be read, mended or sent again as asked
     ├── ChildError              a process that we started ended before its time
+    ├── WorkersError            the workers of a backfill cannot be had, or keep ending
     ├── StateError              stored state that is newer, foreign or damaged
     └── SnapshotError           a model cut that is foreign, tampered with, or of another feature schema
 
@@ -106,6 +107,10 @@ class RedriveError(EbbtideError):
 
 class ChildError(EbbtideError):
     """A process that we started ended before its time."""
+
+
+class WorkersError(EbbtideError):
+    """The workers of a backfill cannot be had, or end again and again."""
 
 
 class StateError(EbbtideError):

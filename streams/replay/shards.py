@@ -148,7 +148,7 @@ class Shard:
 
     def closing(self, begin: int) -> ClosingPage | None:
         """The portraits of the users from a place on; None behind the last. ``begin`` rises by :data:`PAGE`."""
-        if not begin:
+        if not self._users:
             engines = self._engines.items()
             self._users = sorted((user_id, number) for number, engine in engines for user_id in engine.users())
         if begin >= len(self._users):
