@@ -26,7 +26,7 @@ _WIDTH_OF_PIPES: Final = 200
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print and write; 1 if nothing could be measured."""
+    """Measure, print and write; 1 if nothing could be measured, or what was measured did not do what it should."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--only", nargs="*", default=[], metavar="NAME", help="names of benchmarks")
     parser.add_argument("--events", type=int, metavar="N", help="events of every log (default: each its own)")
@@ -47,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             screen.print(f"{benchmark.name:12} {benchmark.about}", highlight=False)
         return 0
     results: list[Figures] = []
+    failed: list[str] = []
     told = Console(stderr=True)
     with _scratch(asked.scratch) as folder, _watched(told, len(benchmarks)) as (heard, done):
         wanted = Asked(folder, heard, asked.events, asked.repeats, asked.short, asked.full)
@@ -55,15 +56,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 measured = _measured(benchmark, wanted)
             except Skipped as why:
                 told.print(f"{benchmark.name}: skipped, {why}", highlight=False)
+            except AssertionError as failure:  # what was measured is wrong, so its figures are nothing
+                told.print(f"{benchmark.name}: FAILED, {failure}", highlight=False)
+                failed.append(benchmark.name)
             else:
                 results += measured.results
                 if asked.json:
                     keep(measured, asked.json)
             done()
-    if not results:
-        return 1
-    screen.print(table_of(results), highlight=False)
-    return 0
+    if results:
+        screen.print(table_of(results), highlight=False)
+    return 0 if results and not failed else 1
 
 
 def _measured(benchmark: Benchmark, asked: Asked) -> Measured:

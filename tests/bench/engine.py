@@ -22,6 +22,8 @@ from tests.support.shared_logs import FOLDER, present
 ABOUT: Final = "(a) the engine alone, per stage of the pipeline, on w1, w2 and w3"
 W2: Final = "complete_journey_dev"
 WHOLE: Final = "all of a worker's stages"
+NO_WALL_TIME: Final = 0.0
+"""Stages are charged CPU alone."""
 TRAINER: Final = "trainer (a process of its own)"
 _TELLING: Final = {
     *("decisions", "risk", "propensity", "propensity_features", "value", "features", "feature_vector", "bends"),
@@ -88,9 +90,9 @@ def runs_of(told: Mapping[str, Any], peak_mb: float) -> dict[str, Run]:
         "changelog_bytes_per_event": sizes["profiles"] / events,
         "output_bytes_per_event": (sizes["outputs"] + sizes["portraits"] + sizes["examples"]) / events,
     }
-    runs = {WHOLE: Run(events, whole, whole, peak_mb, more)}
-    runs |= {stage: Run(events, seconds[stage], seconds[stage], 0.0) for stage in stages.OF_A_WORKER}
-    return runs | {TRAINER: Run(events, seconds["trainer"], seconds["trainer"], 0.0)}
+    runs = {WHOLE: Run(events, NO_WALL_TIME, whole, peak_mb, more)}
+    runs |= {stage: Run(events, NO_WALL_TIME, seconds[stage], 0.0) for stage in stages.OF_A_WORKER}
+    return runs | {TRAINER: Run(events, NO_WALL_TIME, seconds["trainer"], 0.0)}
 
 
 def _parts(asked: Asked, log: str, path: Path, results: list[Result]) -> Iterator[Result]:
@@ -109,7 +111,7 @@ def _parts(asked: Asked, log: str, path: Path, results: list[Result]) -> Iterato
     seconds, events = engine.figure("cpu_s"), engine.runs[0].events
     for part in (*PARTS, REST):
         share = seconds * counted[part] / total
-        yield Result("engine", part, log, (Run(events, share, share, 0.0),))
+        yield Result("engine", part, log, (Run(events, NO_WALL_TIME, share, 0.0),))
 
 
 def parts(found: Mapping[Stack, int]) -> Counter[str]:

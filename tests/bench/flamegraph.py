@@ -123,18 +123,29 @@ def _colour(frame: str) -> str:
     return f"hsl({hue}, 62%, 74%)"
 
 
-def main() -> None:
-    """Sample the stages of a worker over w1 and draw them."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE")
-    parser.add_argument("--events", type=int, default=EVENTS, metavar="N")
-    asked = parser.parse_args()
-    log = W1.scaled(asked.events)
+def drawn(out: Path, events: int = EVENTS) -> None:
+    """Sample the stages of a worker over w1, and draw them.
+
+    Raises
+    ------
+    Skipped
+        py-spy is not installed.
+    """
+    log = W1.scaled(events)
     with tempfile.TemporaryDirectory(prefix="ebbtide-flames-") as scratch:
         path = written(log, Path(scratch))
         found = sampled([sys.executable, "-m", stages.__name__, path], Path(scratch) / "folded")
     title = f"CPU of a worker's stages and the trainer over {log.events:,} events of w1, without Kafka and disk"
-    asked.out.write_text(svg(tree(found, ROOT), title), encoding="utf-8")
+    out.write_text(svg(tree(found, ROOT), title), encoding="utf-8")
+
+
+def main() -> None:
+    """Draw it anew."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--events", type=int, default=EVENTS, metavar="N")
+    asked = parser.parse_args()
+    drawn(asked.out, asked.events)
 
 
 if __name__ == "__main__":

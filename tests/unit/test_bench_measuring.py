@@ -10,6 +10,7 @@ import pytest
 from tests.bench.measuring import BenchmarkFailed, Pinned, Result, Run, cores, finished, here, interleaved
 
 BUSY = "import time\nend = time.process_time() + 0.3\nwhile time.process_time() < end: pass\n"
+HOLDING = "import time\nheld = b'x' * (200 << 20)\ntime.sleep(1)\n"
 
 
 def runs(*cpu_s: float) -> tuple[Run, ...]:
@@ -62,8 +63,14 @@ def test_a_finished_process_is_charged_its_own_cpu() -> None:
 
 
 def test_a_finished_process_tells_its_peak_of_memory() -> None:
-    run, _ = finished([sys.executable, "-c", "bytearray(200 << 20)"], cores()[:1], 10)
+    run, _ = finished([sys.executable, "-c", HOLDING], cores()[:1], 10)
     assert run.peak_mb > 200
+
+
+def test_a_finished_process_is_not_charged_the_memory_of_whoever_started_it() -> None:
+    ballast = b"x" * (300 << 20)
+    run, _ = finished([sys.executable, "-c", "import time; time.sleep(0.1)"], cores()[:1], 10)
+    assert run.peak_mb < len(ballast) >> 20
 
 
 def test_a_finished_process_gives_what_it_printed() -> None:
