@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Final
 
 from streams import topics
@@ -37,7 +38,8 @@ class Effects:
     """What one slice leaves behind."""
 
     outputs: list[Output] = field(default_factory=list)
-    portraits: list[tuple[str, Output | None]] = field(default_factory=list)
+    portraits: Iterable[tuple[str, Output | None]] = ()
+    """Made one after the other, as they are sent: a portrait is large."""
     letters: list[Letter] = field(default_factory=list)
     examples: list[Example] = field(default_factory=list)
 
@@ -84,26 +86,28 @@ class EffectsInOrder:
         there: (base offset, number of records) of every batch.
         """
         started = time.perf_counter()
-        by_topic: dict[str, list[Message]] = {}
+        by_topic: dict[str, list[Iterable[Message]]] = {}
+        outputs: dict[str, list[Output]] = {}
         for output in effects.outputs:
-            name = topics.HELD_OUTPUTS if hold and output.topic in HELD else output.topic
-            by_topic.setdefault(name, []).append(self._message(output))
-        for user_id, portrait in effects.portraits:
-            if hold and portrait is not None:
-                continue
-            message = Message(user_id.encode(), None) if portrait is None else self._message(portrait)
-            by_topic.setdefault(topics.USER_PROFILES, []).append(message)
-        for letter in effects.letters:
-            record = letter.record
-            key = record.key
-            value, headers = dead_letter(record.value, record.headers, letter.rejection, record.timestamp, key=key)
-            key = key if key is None else key[:MOST_KEY_BYTES]
-            by_topic.setdefault(topics.DEAD_LETTERS, []).append(Message(key, value, headers))
-        for example in effects.examples:
-            by_topic.setdefault(topics.TRAINING_EXAMPLES, []).append(self._example(example))
+            outputs.setdefault(output.topic, []).append(output)
+        if hold:
+            held = [output for output in effects.outputs if output.topic in HELD]
+            outputs = {name: made for name, made in outputs.items() if name not in HELD}
+            if held:
+                outputs[topics.HELD_OUTPUTS] = held
+        for name, made in outputs.items():
+            by_topic.setdefault(name, []).append(map(self._message, made))
+        if effects.portraits:
+            by_topic.setdefault(topics.USER_PROFILES, []).append(self._portraits(effects.portraits, hold=hold))
+        if effects.letters:
+            by_topic.setdefault(topics.DEAD_LETTERS, []).append(map(_letter, effects.letters))
+        if effects.examples:
+            by_topic.setdefault(topics.TRAINING_EXAMPLES, []).append(map(self._example, effects.examples))
         if not by_topic:
             return []
-        batches = await asyncio.gather(*(self._send(name, messages) for name, messages in by_topic.items()))
+        batches = await asyncio.gather(
+            *(self._send(name, chain.from_iterable(messages)) for name, messages in by_topic.items())
+        )
         self._observer.examples_sent(len(effects.examples))
         self._observer.stage_seconds("outputs", time.perf_counter() - started)
         return dict(zip(by_topic, batches, strict=True)).get(topics.HELD_OUTPUTS, [])
@@ -171,6 +175,20 @@ class EffectsInOrder:
         headers = cloud_event_headers(output.id, output.topic, self._source, output.as_of_ms)
         return Message(output.user_id.encode(), encode(output.body), headers)
 
+    def _portraits(self, portraits: Iterable[tuple[str, Output | None]], *, hold: bool) -> Iterator[Message]:
+        for user_id, portrait in portraits:
+            if portrait is None:
+                yield Message(user_id.encode(), None)
+            elif not hold:
+                yield self._message(portrait)
+
     def _example(self, example: Example) -> Message:
         body = example_body(example, self._partition, SCHEMAS[example.head])
         return Message(example.user_id.encode(), encode(body))
+
+
+def _letter(letter: Letter) -> Message:
+    record = letter.record
+    key = record.key
+    value, headers = dead_letter(record.value, record.headers, letter.rejection, record.timestamp, key=key)
+    return Message(key if key is None else key[:MOST_KEY_BYTES], value, headers)

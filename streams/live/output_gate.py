@@ -12,7 +12,7 @@ two repeats it, and an output that is released twice has one id.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -54,7 +54,7 @@ class Actor(Protocol):
     async def took(self, step: Step, *, force: bool = False) -> bool:
         """Make a step take effect."""
 
-    def portraits_of(self, users: Sequence[str]) -> list[tuple[str, Output | None]]:
+    def portraits_of(self, users: Sequence[str]) -> Iterator[tuple[str, Output | None]]:
         """Portraits as of now."""
 
     def beat(self) -> None:

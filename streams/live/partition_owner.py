@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from math import inf
 from typing import Final
@@ -311,7 +311,7 @@ class PartitionOwner:
         await self._steps.take(effects, portraits)
         return True
 
-    def portraits_of(self, users: Sequence[str]) -> list[tuple[str, Output | None]]:
+    def portraits_of(self, users: Sequence[str]) -> Iterator[tuple[str, Output | None]]:
         """Portraits as of now; None for who is forgotten."""
         return self._steps.portraits_of(users)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 
 import msgspec
 
@@ -101,7 +102,8 @@ class StepEffects:
         """Steps 2 to 4 of the order of effects."""
         now = steady_s()
         self._portraits.changed(portraits, now, self._changelog_end() + 1)
-        effects.portraits += self.portraits_of(self._portraits.due(now))
+        if users := self._portraits.due(now):
+            effects.portraits = chain(effects.portraits, self.portraits_of(users))
         self._waits_for("Kafka's acks of outputs")
         self._gate.appended(await self._effects.publish(effects, hold=self._gate.holds))
         self._waits_for("Kafka's acks of the changelog")
@@ -148,9 +150,9 @@ class StepEffects:
         if users:
             await self.take(Effects(portraits=self.portraits_of(users)), {})
 
-    def portraits_of(self, users: Sequence[str]) -> list[tuple[str, Output | None]]:
-        """Portraits as of now; None for who is forgotten."""
-        return [(user_id, self._engine.portrait(user_id)) for user_id in users]
+    def portraits_of(self, users: Sequence[str]) -> Iterator[tuple[str, Output | None]]:
+        """Portraits as of when they are asked for; None for who is forgotten."""
+        return ((user_id, self._engine.portrait(user_id)) for user_id in users)
 
     def _portraits_from(self) -> int:
         oldest = self._portraits.oldest_offset
