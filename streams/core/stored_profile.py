@@ -25,8 +25,8 @@ _NEWEST_KIND: Final = MAGIC << 8 | SCHEMA
 _FAR_OUT: Final = 700.0
 """No logit and no feature gets here; beyond it, e to its power is no number any more."""
 _HEADER: Final = struct.Struct(">BBQqqqBBBI")
-_TURNS: Final = struct.Struct(">H16xqqB2xI")
-"""Of the header: magic and schema, then what :class:`Turns` are made of."""
+_TURNS: Final = struct.Struct(">H16xqqB2xI4x")
+"""The header with its check: magic and schema, then what :class:`Turns` are made of."""
 _CHECK: Final = struct.Struct(">I")
 HEADER_BYTES: Final = _HEADER.size + _CHECK.size
 """The header, and the CRC-32 of it and of what follows: a flipped bit could send the fold through ages of deadlines."""
@@ -49,11 +49,11 @@ class Header(NamedTuple):
 class Turns(NamedTuple):
     """What a restart asks of many stored profiles, by column."""
 
-    keys: list[bytes]
-    silence_at: list[int]
-    maturity_at: list[int]
-    stages: list[int]
-    other_policy: list[int]
+    keys: Sequence[bytes]
+    silence_at: Sequence[int]
+    maturity_at: Sequence[int]
+    stages: Sequence[int]
+    other_policy: Sequence[int]
     """Numbers of those that were decided by another policy."""
 
 
@@ -223,24 +223,21 @@ def read_turns(profiles: Iterable[tuple[bytes, bytes]], policy: int) -> Turns:
     StateError
         As :func:`read_header`.
     """
-    turns = Turns([], [], [], [], [])
-    keys, silence, maturity, staged, _ = turns
-    unpack, stages = _TURNS.unpack_from, len(STAGE_NAMES)
-    for key, value in profiles:
-        kind = 0
-        if len(value) >= HEADER_BYTES:
-            kind, silence_at, maturity_at, stage, decided_by = unpack(value)
-        if kind != _NEWEST_KIND or stage >= stages:
-            header = read_header(value)
-            silence_at, maturity_at, stage = header.silence_at, header.maturity_at, header.stage
-            decided_by = header.policy
-        if decided_by != policy:
-            turns.other_policy.append(len(keys))
-        keys.append(key)
-        silence.append(silence_at)
-        maturity.append(maturity_at)
-        staged.append(stage)
-    return turns
+    keys, values = tuple(zip(*profiles, strict=True)) or ((), ())
+    if not keys:
+        return Turns((), (), (), (), ())
+    headers = b"".join([value[:HEADER_BYTES] for value in values])
+    whole = len(headers) == HEADER_BYTES * len(keys)
+    columns = tuple(zip(*_TURNS.iter_unpack(headers), strict=True)) if whole else None
+    if columns is None or columns[0].count(_NEWEST_KIND) < len(keys) or max(columns[3]) >= len(STAGE_NAMES):
+        # Some are of another schema, or no profiles.
+        each = map(read_header, values)
+        columns = tuple(
+            zip(*((0, one.silence_at, one.maturity_at, one.stage, one.policy) for one in each), strict=True)
+        )
+    _, silence_at, maturity_at, stages, policies = columns
+    others = () if policies.count(policy) == len(keys) else [at for at, one in enumerate(policies) if one != policy]
+    return Turns(keys, silence_at, maturity_at, stages, others)
 
 
 def unpack_profile(value: bytes, where: str = "a stored profile") -> Stored:

@@ -81,15 +81,19 @@ def test_a_stage_that_there_is_not_is_refused_at_a_restore_in_bulk() -> None:
         read_turns([(b"u", bytes(value))], 0)
 
 
+def test_no_headers_say_nothing() -> None:
+    assert read_turns([], 0) == ((),) * 5
+
+
 def test_many_headers_say_what_each_says() -> None:
     value = stored()
     header = read_header(value)
     assert read_turns([(b"u", value), (b"v", value)], header.policy) == (
-        [b"u", b"v"],
-        [header.silence_at] * 2,
-        [header.maturity_at] * 2,
-        [header.stage] * 2,
-        [],
+        (b"u", b"v"),
+        (header.silence_at,) * 2,
+        (header.maturity_at,) * 2,
+        (header.stage,) * 2,
+        (),
     )
 
 
@@ -102,7 +106,7 @@ def test_profiles_of_schema_1_are_read_among_many() -> None:
     old = (STATES / "profile-1.bin").read_bytes()
     header = read_header(old)
     turns = read_turns([(b"u", old)], header.policy)
-    assert (turns.silence_at, turns.maturity_at) == ([header.silence_at], [header.maturity_at])
+    assert (turns.silence_at, turns.maturity_at) == ((header.silence_at,), (header.maturity_at,))
 
 
 @pytest.mark.parametrize("value", [b"", b"\xeb", b"not a profile at all, but long enough for a header", b"\0" * 100])
