@@ -32,7 +32,11 @@ BENCHMARKS: Final[tuple[Benchmark, ...]] = (
     Benchmark("engine", "tests.bench.engine"),
     Benchmark("backfill", "tests.bench.backfill"),
     Benchmark("users", "tests.bench.users"),
+    Benchmark("restore", "tests.bench.restore"),
     Benchmark("worker", "tests.bench.worker"),
+    Benchmark("competitors", "tests.bench.competitors"),
+    Benchmark("shell", "tests.bench.shell"),
+    Benchmark("bootstrap", "tests.bench.bootstrap"),
 )
 
 
