@@ -11,6 +11,7 @@ import msgspec
 
 from streams.core.errors import OutputFolderError
 
+_TURNS: Final = "turns"
 _LENGTH_BYTES: Final = 4
 _encode: Final = msgspec.msgpack.Encoder().encode
 Given = tuple[list[bytes], bytes]
@@ -49,22 +50,19 @@ class Backup:
         self._kept: dict[int, Path] = {}
         with _in_words(folder):
             folder.mkdir()
-            self._journal = (folder / "turns").open("w+b")
+            (folder / _TURNS).touch()
 
     def given(self, records: Sequence[bytes], turn: bytes) -> None:
         """Take note of a turn that was given to the worker."""
         entry = _encode((records, turn))
-        with _in_words(self._folder):
-            self._journal.write(len(entry).to_bytes(_LENGTH_BYTES, "big"))
-            self._journal.write(entry)
+        with _in_words(self._folder), (self._folder / _TURNS).open("ab") as turns:
+            turns.write(len(entry).to_bytes(_LENGTH_BYTES, "big") + entry)
 
     def since(self) -> Iterator[Given]:
         """The turns since the partitions were kept, in order."""
-        with _in_words(self._folder):
-            self._journal.flush()
-            with (self._folder / "turns").open("rb") as entries:
-                while length := entries.read(_LENGTH_BYTES):
-                    yield _decode(entries.read(int.from_bytes(length, "big")))
+        with _in_words(self._folder), (self._folder / _TURNS).open("rb") as turns:
+            while length := turns.read(_LENGTH_BYTES):
+                yield _decode(turns.read(int.from_bytes(length, "big")))
 
     def keep(self, partition: int, state: bytes) -> None:
         """Write down a partition as it is now; it counts from :meth:`commit` on."""
@@ -79,8 +77,7 @@ class Backup:
         old, self._kept, self._new = self._kept, self._new, {}
         self._serial += 1
         with _in_words(self._folder):
-            self._journal.seek(0)
-            self._journal.truncate()
+            (self._folder / _TURNS).write_bytes(b"")
             for path in old.values():
                 path.unlink()
 
@@ -90,10 +87,6 @@ class Backup:
             with _in_words(self._folder):
                 state = path.read_bytes()
             yield partition, state
-
-    def close(self) -> None:
-        """Close the files; whoever made the temporary folder removes it."""
-        self._journal.close()
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Final, NamedTuple, Protocol
 from zlib import crc32
 
@@ -242,7 +243,7 @@ class _Taken:
             examples=as_learned(self._examples),
             counts=self._counts,
             tally=self._tally,
-            seen=self._seen,
+            seen=sorted(self._seen, key=itemgetter(0)),
             users=self.users,
         )
 

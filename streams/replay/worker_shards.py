@@ -30,7 +30,7 @@ GIVEN: Final = 8
 """Turns that workers have before them."""
 KEEP_EVERY_S: Final = 60.0
 """CPU time of the workers after which their partitions are kept; a crash costs no more than that."""
-_KEEPING_SHARE: Final = 20
+KEEPING_SHARE: Final = 20
 """And no sooner than so many times what keeping them took."""
 _CUTS_KEPT_MS: Final = 3 * DAY_MS
 
@@ -70,8 +70,8 @@ class WorkerShards:
         A temporary folder for what workers are begun anew from.
     notify
         Is told when one is.
-    partitions, retries, keep_every_s
-        See :data:`PARTITIONS`, :data:`~streams.replay.crew.RETRIES` and :data:`KEEP_EVERY_S`.
+    partitions, retries, keep_every_s, keeping_share
+        See :data:`PARTITIONS`, :data:`~streams.replay.crew.RETRIES`, :data:`KEEP_EVERY_S`, :data:`KEEPING_SHARE`.
     """
 
     def __init__(
@@ -85,6 +85,7 @@ class WorkerShards:
         partitions: int = PARTITIONS,
         retries: int = RETRIES,
         keep_every_s: float = KEEP_EVERY_S,
+        keeping_share: float = KEEPING_SHARE,
     ) -> None:
         self._crew = crew
         self._workers = workers
@@ -94,6 +95,7 @@ class WorkerShards:
         self._partitions = partitions
         self._retries = retries
         self._keep_every_s = keep_every_s
+        self._keeping_share = keeping_share
         self._members: list[Member] = []
         self._holder: dict[int, int] = {}
         self._serving = _Serving()
@@ -174,7 +176,7 @@ class WorkerShards:
     def _applied(self, turn: Turn, result: TurnResult) -> None:
         """Keep the partitions now and then, between two days: nobody has a turn before them."""
         self._busy_s += result.cpu_s / len(self._members)
-        if turn.ends_day and self._busy_s >= max(self._keep_every_s, _KEEPING_SHARE * self._keeping_s):
+        if turn.ends_day and self._busy_s >= max(self._keep_every_s, self._keeping_share * self._keeping_s):
             began = time.monotonic()
             for member in self._members:
                 member.keep(self._serving.recent())

@@ -17,6 +17,7 @@ from streams.core.ports import Rejection
 from streams.policies.reader import read_policy
 from streams.replay import offline
 from streams.replay.offline import OfflineRun, RunOptions
+from streams.replay.shards import OneShard, Shards
 from streams.replay.sources import Row, Source
 from streams.replay.turn_results import Told
 
@@ -116,6 +117,7 @@ def run_offline(
     *,
     min_labels: int = 1_000,
     only_examples: bool = False,
+    shards: Callable[[RunOptions], Shards] = OneShard,
     **options: Any,
 ) -> Kept:
     """Run a source through engine and trainer.
@@ -126,6 +128,8 @@ def run_offline(
         Labels from which models serve: a small shop never has a thousand.
     only_examples
         Keep nothing else: a whole log's outputs are large.
+    shards
+        Who holds the users.
     options
         Of :class:`RunOptions`; the policy is the built-in one by default.
     """
@@ -143,7 +147,7 @@ def run_offline(
     with monkeypatch.context() as patched:
         patched.setattr(offline, "new_trainer", watched)
         chosen = RunOptions(**{"policy": read_policy(None), **options})
-        OfflineRun(source, kept, chosen, lambda progress: None).run()
+        OfflineRun(source, kept, chosen, lambda progress: None, shards(chosen)).run()
     return kept
 
 
