@@ -13,6 +13,7 @@ from streams import provisioning
 from streams.access_list import SETUP, Role
 from streams.core.errors import BrokerError
 from streams.live.exits import FROZEN_S, Exits, Watchdog, cut_short
+from streams.live.garbage import collect_seldom, set_restored_aside
 from streams.live.log_lines import quote_no_records, told_by_loop
 from streams.live.metering import Metering
 from streams.live.observer import Observer
@@ -61,6 +62,7 @@ def serve_worker(settings: Settings, clock: str, until_ms: int | None, *, with_t
     policy = read_policy(settings.policy)
     metrics = new_metrics()
     metrics.set(catalogue.BUILD, 1, version("ebbtide"))
+    collect_seldom()
 
     async def main() -> int:
         asyncio.get_running_loop().set_exception_handler(told_by_loop)
@@ -70,6 +72,7 @@ def serve_worker(settings: Settings, clock: str, until_ms: int | None, *, with_t
             Clock(by_log=clock == "log", until_ms=until_ms),
             with_trainer=with_trainer,
             observer=Metering(metrics),
+            when_restored=set_restored_aside,
         )
         quiet.away = lambda: worker.reach.away
         stop_on_signals(worker.stop)

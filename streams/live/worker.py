@@ -57,6 +57,8 @@ class Worker:
         The way out when something cannot be trusted.
     engine_for
         Makes the engine of a partition; tests put their own.
+    when_restored
+        Called whenever all partitions are taken.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Worker:
         observer: Observer | None = None,
         exits: Exits | None = None,
         engine_for: EngineFor | None = None,
+        when_restored: Callable[[], None] = lambda: None,
     ) -> None:
         self.settings = settings
         self.exits = exits or Exits()
@@ -76,6 +79,7 @@ class Worker:
         self._clock = clock
         self._policy = policy
         self._engine_for = engine_for or self._engine
+        self._when_restored = when_restored
         self._stopping = asyncio.Event()
         self._beat_at = time.monotonic()
         self.reach = Reach(settings.brokers)
@@ -217,16 +221,21 @@ class Worker:
 
     async def _until_done(self, starting: asyncio.Task[Any]) -> None:
         assert self.app is not None
-        assert self.ownership is not None
+        ownership = self.ownership
+        assert ownership is not None
         thread = self.app.input_consumer.thread
         stalls = StallWatch(
-            self.ownership,
+            ownership,
             self.settings.stall_timeout_s,
             self.reach,
             thread.fetch_state,
             lambda: self.feed.received,
         )
+        restored = False
         while not self._stopping.is_set():
+            was_restored, restored = restored, ownership.ready.is_set()
+            if restored and not was_restored:
+                self._when_restored()
             if starting.done() and not starting.cancelled() and (failed := starting.exception()) is not None:
                 raise BrokerError(f"The worker could not join its group: {failed!r}.") from failed
             if (crashed := self.app.crashed_service()) is not None:
@@ -236,7 +245,7 @@ class Worker:
                 )
             if (stalled := stalls.look()) is not None:
                 self.exits.end(stalled, "stalled")
-            if self._clock.until_ms is not None and self.ownership.ended and self._final_cut_there():
+            if self._clock.until_ms is not None and ownership.ended and self._final_cut_there():
                 log.info("The end of the run is reached.")
                 return
             with contextlib.suppress(TimeoutError):
