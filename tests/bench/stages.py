@@ -20,21 +20,23 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
-from streams.codec import decode, encode
+from streams.codec import encode, parse
 from streams.core.alignment import boundaries, cut_day
 from streams.core.cleaning import clean, cleaning_policy
 from streams.core.engine import GRACE_MS, PartitionEngine
-from streams.core.events import DAY_MS, HOUR_MS, INPUT_TOPICS, Event, Position
+from streams.core.events import DAY_MS, HOUR_MS, INPUT_TOPICS, Event, Kind, Position
 from streams.core.messages import example_body, mark_body
 from streams.core.ports import Step
 from streams.core.state import NO_TIME
 from streams.core.tally import Counts, Tally, add
+from streams.core.usual_records import UsualRecords
 from streams.model_records import SCHEMAS, TOPIC_OF, new_cuts, new_trainer
 from streams.policies.reader import read_policy
+from streams.raw_records import unnamed
 from streams.topics import MODEL_CUTS
 
 SLICE: Final = 4_096
@@ -118,7 +120,10 @@ class Stages:
             policy, self.store, horizon_days=HORIZON_DAYS, mode="replay", cache_profiles=cache_profiles
         )
         self._cleaning = cleaning_policy(policy)
-        self._trainer = new_trainer(1, HORIZON_DAYS, whole_run=True)
+        usual = UsualRecords(self._cleaning)
+        self._usual = [usual.of(kind) for kind in Kind]
+        self._names = [unnamed(topic, 0) for topic in INPUT_TOPICS]
+        self._trainer = new_trainer(1, HORIZON_DAYS)
         self._offsets = [0] * len(INPUT_TOPICS)
         self._tally: Counts = {}
         self._exchanged = 0
@@ -136,7 +141,7 @@ class Stages:
         """Take one slice of records through all stages."""
         clock = self.clock
         clock.begin()
-        raws = [decode(value) for _, value in taken]
+        raws = [parse(value) for _, value in taken]
         clock.ended("decode")
         events = [self._cleaned(raw, kind) for (kind, _), raw in zip(taken, raws, strict=True)]
         clock.ended("clean")
@@ -158,14 +163,18 @@ class Stages:
         self.made.add("portraits", [encode(output.body) for output in outputs if output is not None])
         clock.ended("portraits")
 
-    def _cleaned(self, raw: object, kind: int) -> Event:
-        offset, topic = self._offsets[kind], INPUT_TOPICS[kind]
+    def _cleaned(self, raw: Any, kind: int) -> Event:
+        """As a worker does: the straight way where it leads, else what cleaning says."""
+        offset = self._offsets[kind]
         self._offsets[kind] = offset + 1
+        name = None if "event_id" in raw else self._names[kind] + str(offset)
+        if (event := self._usual[kind](raw, 0, offset, name, PUBLISHED_MS)) is not None:
+            return event
         found = clean(
             raw,
             kind,
-            position=Position(topic, 0, offset),
-            record_id=f"{topic}-0-{offset}",
+            position=Position(INPUT_TOPICS[kind], 0, offset),
+            record_id=f"{self._names[kind]}{offset}",
             published_ms=PUBLISHED_MS,
             policy=self._cleaning,
         )
