@@ -14,8 +14,8 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -106,6 +106,51 @@ def steady_rate(progress: Sequence[tuple[float, int]], total: int) -> float:
     return (after - before) / (ended_s - began_s)
 
 
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What is running."""
+
+    settings: Settings
+    workers: tuple[Watched, ...]
+    trainer: Watched | None
+
+    def samples(self) -> tuple[Sample, ...]:
+        """How every worker stands now."""
+        return tuple(worker.sample() for worker in self.workers)
+
+    def until_applied(self, records: int, within_s: float = APPLIED_WITHIN_S) -> list[tuple[Sample, ...]]:
+        """Wait until so many records are applied in all; what was seen meanwhile."""
+        samples = [self.samples()]
+        until = time.monotonic() + within_s
+        while sum(sample.read for sample in samples[-1]) < records:
+            if time.monotonic() > until:
+                words = "\n".join(worker.last_words() for worker in self.workers)
+                raise AssertionError(f"{records} records are not applied after {within_s:g} s:\n{words}")
+            time.sleep(LOOK_EVERY_S)
+            samples.append(self.samples())
+        return samples
+
+
+@contextmanager
+def installation(
+    settings: Settings, cores: Cores, folder: Path, *, clock: str = "wall", trainer: bool = True
+) -> Iterator[Installation]:
+    """A trainer and workers, started and ready."""
+    with ExitStack() as stack:
+
+        def started(arguments: Sequence[str], core: int, name: str) -> Watched:
+            log = folder / f"{settings.group_id}-{name}.log"
+            return stack.enter_context(Watched(arguments, settings, {core}, log))
+
+        teacher = started(["trainer"], cores.beside, "trainer") if trainer else None
+        if teacher is not None:
+            teacher.wait_ready()
+        workers = [started(["worker", "--clock", clock], core, f"worker{n}") for n, core in enumerate(cores.workers)]
+        for worker in workers:
+            worker.wait_ready()
+        yield Installation(settings, tuple(workers), teacher)
+
+
 def apply_log(
     log: Log, settings: Settings, cores: Cores, folder: Path, *, clock: str = "wall", trainer: bool = True
 ) -> Applied:
@@ -117,39 +162,23 @@ def apply_log(
         A process ended, or what was applied is not what was published.
     """
     published = publish_log(log, settings)
-    with ExitStack() as stack:
-        began = time.monotonic()
-        teacher = (
-            stack.enter_context(Watched(["trainer"], settings, {cores.beside}, _log(folder, settings, "trainer")))
-            if trainer
-            else None
-        )
-        if teacher is not None:
-            teacher.wait_ready()
-        workers = [
-            stack.enter_context(
-                Watched(["worker", "--clock", clock], settings, {core}, _log(folder, settings, f"worker{number}"))
-            )
-            for number, core in enumerate(cores.workers)
-        ]
-        for worker in workers:
-            worker.wait_ready()
+    began = time.monotonic()
+    with installation(settings, cores, folder, clock=clock, trainer=trainer) as live:
         start_s = time.monotonic() - began
-        taught_s = 0.0 if teacher is None else teacher.cpu_s()
-        samples = [tuple(worker.sample() for worker in workers)]
-        until = time.monotonic() + APPLIED_WITHIN_S
-        while sum(sample.read for sample in samples[-1]) < published.records:
-            if time.monotonic() > until:
-                raise AssertionError(f"not applied after {APPLIED_WITHIN_S:g} s: {[w.last_words() for w in workers]}")
-            time.sleep(LOOK_EVERY_S)
-            samples.append(tuple(worker.sample() for worker in workers))
-        peak_mb = sum(worker.peak_mb() for worker in workers)
-        taught_s = 0.0 if teacher is None else teacher.cpu_s() - taught_s
-        workers[0].wait_for(
-            lambda: committed(settings) == published.records, "has not committed all", COMMITTED_WITHIN_S
-        )
+        return catch_up(live, published, start_s)
+
+
+def catch_up(live: Installation, published: Published, start_s: float = 0.0) -> Applied:
+    """Wait until workers that are ready have applied what lies there, and check it."""
+    taught_s = 0.0 if live.trainer is None else live.trainer.cpu_s()
+    samples = live.until_applied(published.records)
+    peak_mb = sum(worker.peak_mb() for worker in live.workers)
+    taught_s = 0.0 if live.trainer is None else live.trainer.cpu_s() - taught_s
+    live.workers[0].wait_for(
+        lambda: committed(live.settings) == published.records, "has not committed all", COMMITTED_WITHIN_S
+    )
     applied = Applied(published, tuple(samples), start_s, peak_mb, taught_s)
-    check(applied)
+    check(published, samples[-1])
     return applied
 
 
@@ -166,9 +195,8 @@ def committed(settings: Settings) -> int:
         consumer.close()
 
 
-def check(applied: Applied) -> None:
+def check(published: Published, last: Sequence[Sample]) -> None:
     """Hold what the workers say of the records against what was published: a broken run must not be told as fast."""
-    published, last = applied.published, applied.samples[-1]
     outcomes = total_of(*(sample.outcomes() for sample in last))
     users = sum(sample.figures.total(TABLE_USERS) for sample in last)
     wanted = {"accepted": published.distinct, "duplicate": published.records - published.distinct}
@@ -179,7 +207,7 @@ def check(applied: Applied) -> None:
         for text, bad in (
             (f"{sum(sample.read for sample in last)} records read", sum(s.read for s in last) != published.records),
             (f"outcomes {outcomes}, not {wanted}", found != wanted or sum(outcomes.values()) != published.records),
-            (f"{users:.0f} users of {published.users}", users != published.users),
+            (f"{users:.0f} users of {len(published.users)}", users != len(published.users)),
             ("no outputs", not outputs),
             ("outputs were held", any(sample.figures.total(HELD_OUTPUTS) for sample in last)),
         )
@@ -211,7 +239,3 @@ def as_run(applied: Applied) -> Run:
         )
         more[f"{stage}_us"] = spent_s / events * 1e6
     return Run(events, applied.seconds, applied.cpu_s, applied.peak_mb, more)
-
-
-def _log(folder: Path, settings: Settings, name: str) -> Path:
-    return folder / f"{settings.group_id}-{name}.log"

@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from streams.codec import encode
+from streams.core.events import DAY_MS, INPUT_TOPICS
 from streams.provisioning import ensure_topics
 from streams.replay.files import merge_logs, open_log
 from streams.replay.outgoing import outgoing
+from streams.replay.records import KINDS
 from streams.settings import Settings
-from tests.bench.reference_logs import Record, ReferenceLog, records
+from tests.bench.reference_logs import BEGIN_MS, Record, ReferenceLog, records, rows
 from tests.neighbours.load import Sent, publish
 
 
@@ -46,6 +49,27 @@ class Generated:
 
 
 @dataclass(frozen=True, slots=True)
+class Recent:
+    """A generated log whose last event happens at a given instant."""
+
+    log: ReferenceLog
+    end_ms: int
+
+    @property
+    def id(self) -> str:
+        """Its permanent name."""
+        return self.log.id
+
+    def records(self) -> Iterator[Record]:
+        """Made anew from the seed, every event later by the same."""
+        later_ms = self.end_ms - BEGIN_MS - self.log.days * DAY_MS
+        for row in rows(self.log):
+            row["ts"] += later_ms
+            topic = INPUT_TOPICS[KINDS[row.pop("event_type")]]
+            yield Record(topic, row["user_id"].encode(), encode(row), row["ts"])
+
+
+@dataclass(frozen=True, slots=True)
 class FromFile:
     """A real log, as ``ebbtide publish`` sends it: named by content and row."""
 
@@ -72,7 +96,7 @@ class Published:
     records: int
     distinct: int
     """Of them, without repeats of an id."""
-    users: int
+    users: frozenset[bytes]
     by_topic: dict[str, int]
     seconds: float
     """What it took to put them there."""
@@ -95,4 +119,4 @@ def publish_log(log: Log, settings: Settings) -> Published:
             yield Sent(record.topic, record.key, record.value)
 
     count = publish(settings, sent())
-    return Published(count, len(values), len(users), dict(by_topic), time.monotonic() - began)
+    return Published(count, len(values), frozenset(users), dict(by_topic), time.monotonic() - began)

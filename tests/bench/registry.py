@@ -34,6 +34,8 @@ BENCHMARKS: Final[tuple[Benchmark, ...]] = (
     Benchmark("users", "tests.bench.users"),
     Benchmark("restore", "tests.bench.restore"),
     Benchmark("worker", "tests.bench.worker"),
+    Benchmark("latency", "tests.bench.latency"),
+    Benchmark("workers", "tests.bench.workers"),
     Benchmark("competitors", "tests.bench.competitors"),
     Benchmark("shell", "tests.bench.shell"),
     Benchmark("bootstrap", "tests.bench.bootstrap"),
