@@ -113,3 +113,6 @@ lock: setup ## pin anew what pyproject.toml asks for
 	$(LOCK) --group fuzz --output-file requirements-fuzz.lock
 	$(LOCK) --group study --constraint requirements-dev.lock --output-file requirements-study.lock
 	$(LOCK) --group bench --constraint requirements-dev.lock --output-file requirements-bench.lock
+	for rival in faust quix bytewax; do \
+		$(LOCK) tests/bench/rivals/requirements/$$rival.in --output-file tests/bench/rivals/requirements/$$rival.lock; \
+	done

@@ -6,6 +6,9 @@ changelog with fence, local store, applied offsets, metrics. Rivals decode one J
 a changelog (Bytewax: in memory, without), and send the tenth event's message; settings are as they are shipped, the
 store's write cache of Kafka Streams is on. Every user's last message is held against a plain recount.
 
+How often a user's state goes into the changelog is each framework's own: stock Faust writes it with every event,
+Ebbtide once a slice, Quix once a checkpoint (5 s), Kafka Streams when its cache overflows or commits (30 s).
+
 CPU is counted from before the first event until all is flushed and committed, and the process about to leave.
 ``steady_cpu_us`` is that of the second half of the events: what is left once Java has compiled what is hot, but also
 without what is flushed at the end. Stock Faust gets the first part of the log only.

@@ -16,13 +16,9 @@ from typing import Final
 
 from streams.core.events import Event
 from streams.core.ports import ChurnScorer, Output, Step
-from streams.live.exits import Exits
-from streams.live.metering import Metering
-from streams.live.seams import Clock, PendingProfiles
-from streams.live.serve import log_to_stderr
+from streams.live import serve
+from streams.live.seams import PendingProfiles
 from streams.live.worker import Worker
-from streams.metrics.registry import new_metrics
-from streams.policies.reader import read_policy
 from streams.settings import Settings
 from streams.topics import SEGMENT_CHANGES
 from tests.bench.rivals.assignment import Assignment, Marks
@@ -42,11 +38,11 @@ class AddingEngine:
     ----------
     profiles
         What is stored.
-    applied
+    marks
         Told how many events a step has applied.
     """
 
-    def __init__(self, profiles: PendingProfiles, applied: Marks) -> None:
+    def __init__(self, profiles: PendingProfiles, marks: Marks) -> None:
         self.watermark = NO_TIME
         self.newest = NO_TIME
         self.clock = NO_TIME
@@ -54,7 +50,7 @@ class AddingEngine:
         self.epochs = [0, 0, 0]
         self.stages: Counter[str] = Counter()
         self._profiles = profiles
-        self._marks = applied
+        self._marks = marks
         self._users: dict[str, list[int]] = {}
 
     def process(self, events: list[Event], model: ChurnScorer, *, head_bound: int | None = None) -> Step:
@@ -109,10 +105,36 @@ class AddingEngine:
         self.stages["counted"] += sum(1 for _ in profiles)
 
 
-async def main(path: str) -> int:
+class AddingWorker(Worker):
+    """The worker as shipped, but for its engine; stops when all is applied."""
+
+    assignment: Assignment
+    marks: Marks
+
+    async def run(self) -> int:
+        """Work, and watch."""
+        watching = asyncio.create_task(self._watch())
+        try:
+            return await super().run()
+        finally:
+            watching.cancel()
+
+    def _engine(self, partition: int, profiles: PendingProfiles) -> AddingEngine:
+        return AddingEngine(profiles, self.marks)
+
+    async def _watch(self) -> None:
+        # It reads whole batches ahead: what that takes is counted from when its partitions are taken.
+        while self.ownership is None or not self.ownership.ready.is_set():
+            await asyncio.sleep(0.005)
+        self.marks.applying()
+        while self.marks.count < self.assignment.total:
+            await asyncio.sleep(0.05)
+        self.stop()
+
+
+def main(path: str) -> int:
     """Run until all is applied; the exit code."""
     assignment = Assignment.read(path)
-    log_to_stderr("info")
     settings = Settings(
         brokers=assignment.brokers,
         topic_prefix=assignment.prefix,
@@ -121,35 +143,12 @@ async def main(path: str) -> int:
         state_dir=Path(assignment.state),
         http_port=0,
     )
-    marks = Marks(assignment)
-
-    def engine(partition: int, profiles: PendingProfiles) -> AddingEngine:
-        return AddingEngine(profiles, marks)
-
-    worker = Worker(
-        settings,
-        read_policy(None),
-        Clock(),
-        observer=Metering(new_metrics()),
-        exits=Exits(),
-        engine_for=engine,
-    )
-
-    async def stop_when_done() -> None:
-        # It reads whole batches ahead: what that takes is counted from when its partitions are taken.
-        while worker.ownership is None or not worker.ownership.ready.is_set():
-            await asyncio.sleep(0.005)
-        marks.applying()
-        while marks.count < assignment.total:
-            await asyncio.sleep(0.05)
-        worker.stop()
-
-    stopping = asyncio.create_task(stop_when_done())
-    code = await worker.run()
-    stopping.cancel()
-    marks.ended()
+    AddingWorker.assignment, AddingWorker.marks = assignment, Marks(assignment)
+    vars(serve)["Worker"] = AddingWorker  # all else is what `ebbtide worker` runs
+    code = serve.serve_worker(settings, "wall", None, with_trainer=False)
+    AddingWorker.marks.ended()
     return code
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main(sys.argv[1])))
+    sys.exit(main(sys.argv[1]))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from streams.child_process import end_with_parent
 from tests.bench.live_processes import confined
 from tests.bench.measuring import BenchmarkFailed, Run
 from tests.bench.rivals.assignment import Assignment, Mark, marks_in
@@ -52,8 +54,14 @@ def race(command: Sequence[str | Path], assignment: Assignment, core: int, log: 
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=end_with_parent(signal.SIGKILL),
         )
-    peak_kb = _followed(process, Path(assignment.marks), assignment.total, within_s)
+    try:
+        peak_kb = _followed(process, Path(assignment.marks), assignment.total, within_s)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            process.wait()
     marks = marks_in(Path(assignment.marks))
     if not marks or marks[-1].applied < assignment.total:
         applied = marks[-1].applied if marks else 0
@@ -78,12 +86,10 @@ def run_of(marks: Sequence[Mark], total: int, peak_mb: float) -> Run:
     first = marks[0]
     half = next(mark for mark in marks if 2 * mark.applied >= total)
     last = next(mark for mark in marks if mark.applied >= total)
-    events = last.applied - half.applied
-    more = {
-        "steady_cpu_us": (last.cpu_s - half.cpu_s) / events * 1e6,
-        "steady_per_s": events / (last.at_s - half.at_s),
-        "start_cpu_s": first.cpu_s,
-    }
+    more = {"start_cpu_s": first.cpu_s}
+    if events := last.applied - half.applied:
+        more["steady_cpu_us"] = (last.cpu_s - half.cpu_s) / events * 1e6
+        more["steady_per_s"] = events / (last.at_s - half.at_s)
     return Run(total, last.at_s - first.at_s, marks[-1].cpu_s - first.cpu_s, peak_mb, more)
 
 
