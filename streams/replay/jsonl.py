@@ -23,6 +23,7 @@ from streams.replay.records import (
     unknown_type,
     with_kinds_in_order,
 )
+from streams.replay.spool import Spool
 
 TRIED_LINES: Final = 20
 """If none of so many first lines is a JSON object, the file is no event log."""
@@ -48,7 +49,7 @@ class JsonLog:
     def records(self) -> Iterator[RawRecord]:
         """Every row by (time, kind, row); a line that is no JSON object is a row with a fault."""
         if not self.in_order:
-            self._notify(f"{self.path} is not in time order: it is sorted first, in memory.")
+            self._notify(f"{self.path} is not in time order: it is sorted first.")
             return self._sorted()
         return self._streamed() if self._kinds_in_order else with_kinds_in_order(self._streamed())
 
@@ -58,13 +59,12 @@ class JsonLog:
 
     def _sorted(self) -> Iterator[RawRecord]:
         order = RowOrder()
-        keyed: list[tuple[int, int, bytes]] = []
-        for row, line in self._lines():
-            record = self._record(row, line)
-            keyed.append((order.key(record.ts_ms, record.kind), row, line))
-        keyed.sort()
-        for _, row, line in keyed:
-            yield self._record(row, line)
+        with Spool(tuple[int, int, bytes]) as spool:
+            for row, line in self._lines():
+                record = self._record(row, line)
+                spool.add((order.key(record.ts_ms, record.kind), row, line))
+            for _, row, line in spool.entries():
+                yield self._record(row, line)
 
     def _lines(self) -> Iterator[tuple[int, bytes]]:
         """(row, line) of every line that is not blank; an overlong one is cut just beyond the limit."""

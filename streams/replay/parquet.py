@@ -20,11 +20,10 @@ from streams.replay.records import (
     unknown_type,
     with_kinds_in_order,
 )
+from streams.replay.sorted_runs import BATCH_ROWS, SortedRuns
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-BATCH_ROWS: Final = 8_192
 
 _FIXED: Final = r"^\d{4}-\d\d-\d\dT([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{3})?Z$"
 """The layout that Arrow and :func:`parse_instant` read alike; any other goes to the latter."""
@@ -50,7 +49,7 @@ class ParquetLog:
     def records(self) -> Iterator[RawRecord]:
         """Every row by (time, kind, row)."""
         if not self.in_order:
-            self._notify(f"{self.path} is not in time order: it is sorted first, in memory.")
+            self._notify(f"{self.path} is not in time order: it is sorted first.")
             return self._sorted()
         return self._streamed() if self._kinds_in_order else with_kinds_in_order(self._streamed())
 
@@ -61,18 +60,13 @@ class ParquetLog:
             row += batch.num_rows
 
     def _sorted(self) -> Iterator[RawRecord]:
-        import pyarrow as pa
-
-        order = RowOrder()
-        batches = list(self._batches(self._columns))
-        keys = [order.key(ts, kind) for batch in batches for ts, kind in zip(*_times_and_kinds(batch), strict=True)]
-        table = pa.Table.from_batches(batches)
-        rows = sorted(range(len(keys)), key=keys.__getitem__)
-        for start in range(0, len(rows), BATCH_ROWS):
-            part = rows[start : start + BATCH_ROWS]
-            for batch in table.take(part).combine_chunks().to_batches():
-                yield from _records(batch, part[: batch.num_rows])
-                part = part[batch.num_rows :]
+        with SortedRuns() as runs:
+            order, row = RowOrder(), 0
+            for batch in self._batches(self._columns):
+                keys = [order.key(ts, kind) for ts, kind in zip(*_times_and_kinds(batch), strict=True)]
+                runs.add(batch, keys, range(row, row + batch.num_rows))
+                row += batch.num_rows
+            yield from runs.merged(_records)
 
     def _checked_order(self) -> OrderCheck:
         order = RowOrder()

@@ -71,7 +71,7 @@ class EventLog(Protocol):
 
     @property
     def in_order(self) -> bool:
-        """Whether it is in time order; if not it is sorted, in memory, each time it is read."""
+        """Whether it is in time order; if not it is sorted each time it is read, on disk if it is long."""
 
     @property
     def extra_columns(self) -> tuple[str, ...]:
