@@ -27,20 +27,16 @@ _USED: Final = itemgetter(
 """Places in the catalogue; a test holds them to the names."""
 
 
-def _over(value: float, knot: float) -> float:
-    return value - knot if value > knot else 0.0
-
-
 def bends(observed: Sequence[float]) -> list[float]:
     """The bent columns, in catalogue order, from the observed ones."""
     silence, tenure, days, one_time, gap, mean, longest, last, no_rhythm, typical, spread, days_90 = _USED(observed)
     overdue = silence - gap
     return [
-        _over(silence, 1.0),
-        _over(silence, 2.0),
-        _over(silence, 3.0),
-        _over(silence, 4.0),
-        _over(silence, 5.0),
+        silence - 1.0 if silence > 1.0 else 0.0,
+        silence - 2.0 if silence > 2.0 else 0.0,
+        silence - 3.0 if silence > 3.0 else 0.0,
+        silence - 4.0 if silence > 4.0 else 0.0,
+        silence - 5.0 if silence > 5.0 else 0.0,
         silence * silence,
         silence * one_time,
         silence * no_rhythm,
@@ -54,11 +50,11 @@ def bends(observed: Sequence[float]) -> list[float]:
         silence - longest,
         silence - mean,
         (silence - typical) / (spread + 0.5),
-        _over(overdue, -2.0),
-        _over(overdue, -1.0),
-        _over(overdue, 0.0),
-        _over(overdue, 1.0),
-        _over(overdue, 2.0),
+        overdue + 2.0 if overdue > -2.0 else 0.0,
+        overdue + 1.0 if overdue > -1.0 else 0.0,
+        overdue if overdue > 0.0 else 0.0,
+        overdue - 1.0 if overdue > 1.0 else 0.0,
+        overdue - 2.0 if overdue > 2.0 else 0.0,
         overdue * overdue,
         overdue * days,
     ]

@@ -6,76 +6,19 @@ tiles are walked once, newest first; what a window holds is the running sums whe
 
 from __future__ import annotations
 
-from functools import lru_cache
 from math import log, log1p
-from typing import Final, NamedTuple
+from typing import Final
 
 from streams.core.bends import bends
 from streams.core.events import DAY_MS, MICRO, Kind
-from streams.core.lifecycle import gaps, usual_gap_ms
+from streams.core.lifecycle import gaps
 from streams.core.policy import Compiled
+from streams.core.rhythm import gap_days, rhythm_of, unknown_rhythm
 from streams.core.state import State
 
 WINDOWS: Final = (3, 7, 14, 21, 30, 45, 60, 90, 120, 180, 270, 365)
 """Days, ascending; :func:`_windows` gives the sums of each in this order."""
 _LAST: Final = len(WINDOWS)
-_FADES: Final = 0.7
-"""What a gap counts beside the one after it."""
-_SPREAD_OF_NONE: Final = 0.7
-"""Spread of the logarithms of gaps nobody has seen."""
-
-
-class Rhythm(NamedTuple):
-    """What the gaps between a user's purchase days tell, whatever the instant. ``log_`` is log1p of days."""
-
-    mean: float
-    longest: float
-    last: float
-    spread: float
-    log_mean: float
-    log_longest: float
-    log_last: float
-    log_mean_of_3: float
-    log_mean_of_6: float
-    log_recent: float
-    log_typical: float
-    log_spread: float
-
-
-@lru_cache(maxsize=8192)
-def _rhythm(own: tuple[int, ...]) -> Rhythm:
-    """Of at least one gap. Most of a user's vectors are taken between two purchases, so the last ones are kept."""
-    count = len(own)
-    mean = sum(own) / count
-    logs = [log1p(gap) for gap in own]
-    typical = sum(logs) / count
-    recent = weights = 0.0
-    weight = 1.0
-    for one in reversed(logs):
-        recent += weight * one
-        weights += weight
-        weight *= _FADES
-    last_3, last_6 = own[-3:], own[-6:]
-    return Rhythm(
-        mean,
-        float(max(own)),
-        float(own[-1]),
-        (sum((gap - mean) ** 2 for gap in own) / count) ** 0.5 / mean,
-        log1p(mean),
-        max(logs),
-        logs[-1],
-        log1p(sum(last_3) / len(last_3)),
-        log1p(sum(last_6) / len(last_6)),
-        recent / weights,
-        typical,
-        (sum((one - typical) ** 2 for one in logs) / count) ** 0.5,
-    )
-
-
-def _unknown_rhythm(gap: float) -> Rhythm:
-    """Of who bought on one day only: the shop's gap stands in."""
-    known = log1p(gap)
-    return Rhythm(gap, gap, gap, 0.0, known, known, known, known, known, known, known, _SPREAD_OF_NONE)
 
 
 Sums = tuple[int, int, int, int, int, int, int, int]
@@ -139,10 +82,10 @@ def vector(state: State, as_of: int, policy: Compiled) -> list[float]:
     seen = (as_of - state.active_at) / DAY_MS
     recent = state.recent_orders
     second = (as_of - recent[-2].ts) / DAY_MS if len(recent) > 1 else tenure
-    gap = usual_gap_ms(state, policy) / DAY_MS
+    gap = gap_days(state, policy)
     own = tuple(gaps(state))
     known = len(own)
-    rhythm = _rhythm(own) if known else _unknown_rhythm(gap)
+    rhythm = rhythm_of(own) if known else unknown_rhythm(gap)
     longer = longer_30 = longer_90 = 0
     for one in own:
         if one > recency:
@@ -152,72 +95,74 @@ def vector(state: State, as_of: int, policy: Compiled) -> list[float]:
                 if one > recency + 90.0:
                     longer_90 += 1
     orders_ever, days_ever = state.orders, state.purchase_days_total
-    one_time = 1.0 if days_ever <= 1 else 0.0
-    no_rhythm = 1.0 if len(state.purchase_days) < 3 else 0.0
+    refunded, spent = state.refunded, state.amount
+    looked = state.active_at - state.last_order
     log_recency, log_tenure, log_gap, log_days = log1p(recency), log1p(tenure), log1p(gap), log1p(days_ever)
-    log_d90 = log1p(d90)
-    rate_90 = log((d90 + 0.3) / (min(tenure, 90.0) + 11.0))
+    log_d90 = log1p(d90) if d90 else 0.0
+    rate_90 = log((d90 + 0.3) / ((tenure if tenure < 90.0 else 90.0) + 11.0))
+    # What is mostly 0 is not asked for its logarithm then.
     observed = [
         log_recency,
-        log1p(seen if seen > 0 else 0.0),
+        log1p(seen) if seen > 0 else 0.0,
         log1p(second),
         recency / tenure if tenure > 0 else 0.0,
         log_recency * rate_90,
         log_tenure,
         log1p(orders_ever),
         log_days,
-        one_time,
+        1.0 if days_ever <= 1 else 0.0,
         log1p(orders_ever * 30.0 / (tenure + 30.0)),
         log_gap,
         rhythm.log_mean,
         rhythm.log_longest,
         rhythm.log_last,
         rhythm.spread,
-        no_rhythm,
+        1.0 if len(state.purchase_days) < 3 else 0.0,
         rhythm.log_mean_of_3,
         rhythm.log_mean_of_6,
         rhythm.log_recent,
         rhythm.log_typical,
         rhythm.log_spread,
-        log1p(known),
+        log1p(known) if known else 0.0,
         log((longer + 0.5) / (known - longer + 0.5)),
         log((longer_30 + 0.5) / (longer - longer_30 + 0.5)),
         log((longer_90 + 0.5) / (longer - longer_90 + 0.5)),
-        log1p(o7),
-        log1p(o30),
-        log1p(o90),
-        log1p(o365),
-        log1p(w3[7]),
-        log1p(w14[7]),
-        log1p(w21[7]),
-        log1p(w30[1]),
-        log1p(w45[7]),
-        log1p(w60[7]),
+        log1p(o7) if o7 else 0.0,
+        log1p(o30) if o30 else 0.0,
+        log1p(o90) if o90 else 0.0,
+        log1p(o365) if o365 else 0.0,
+        log1p(w3[7]) if w3[7] else 0.0,
+        log1p(w14[7]) if w14[7] else 0.0,
+        log1p(w21[7]) if w21[7] else 0.0,
+        log1p(w30[1]) if w30[1] else 0.0,
+        log1p(w45[7]) if w45[7] else 0.0,
+        log1p(w60[7]) if w60[7] else 0.0,
         log_d90,
-        log1p(w120[7]),
-        log1p(w180[7]),
-        log1p(w270[7]),
+        log1p(w120[7]) if w120[7] else 0.0,
+        log1p(w180[7]) if w180[7] else 0.0,
+        log1p(w270[7]) if w270[7] else 0.0,
         log((o30 + 0.5) / (o90 / 3.0 + 0.5)),
         log((o90 + 0.5) / (o365 / 4.0 + 0.5)),
         _money(w30[2]),
         _money(m90),
         _money(m365),
-        _money(state.amount // orders_ever),
+        _money(spent // orders_ever),
         _money(recent[-1].amount) if recent else 0.0,
-        log((max(m90, 0) / MICRO + 1.0) / (max(m365, 0) / MICRO / 4.0 + 1.0)),
+        log(((m90 if m90 > 0 else 0) / MICRO + 1.0) / ((m365 if m365 > 0 else 0) / MICRO / 4.0 + 1.0)),
         log1p(state.lines / orders_ever),
-        state.refunded / (max(state.amount, 0) + state.refunded) if state.refunded > 0 else 0.0,
+        refunded / ((spent if spent > 0 else 0) + refunded) if refunded > 0 else 0.0,
         log1p(len(state.interests)),
-        log1p(c7),
-        log1p(c30),
-        log1p(w30[4]),
-        log1p(w30[5]),
-        log1p(state.carts_open),
-        log1p(w7[6]),
-        log1p(w30[6]),
-        log1p(max(state.active_at - state.last_order, 0) / DAY_MS),
+        log1p(c7) if c7 else 0.0,
+        log1p(c30) if c30 else 0.0,
+        log1p(w30[4]) if w30[4] else 0.0,
+        log1p(w30[5]) if w30[5] else 0.0,
+        log1p(state.carts_open) if state.carts_open else 0.0,
+        log1p(w7[6]) if w7[6] else 0.0,
+        log1p(w30[6]) if w30[6] else 0.0,
+        log1p(looked / DAY_MS) if looked > 0 else 0.0,
         1.0 if state.first[Kind.CLICK] >= 0 or state.first[Kind.SEARCH] >= 0 else 0.0,
         log((c7 + 0.5) / (c30 / 4.0 + 0.5)),
         log1p(state.active_days),
     ]
-    return observed + bends(observed)
+    observed += bends(observed)
+    return observed

@@ -14,12 +14,14 @@ from typing import Final
 
 from streams.core.events import DAY_MS, HOUR_MS, Kind
 from streams.core.features import Feature
-from streams.core.lifecycle import gaps, usual_gap_ms
+from streams.core.lifecycle import gaps
 from streams.core.policy import Compiled
-from streams.core.state import CARTS, CLICKS, DAY, ORDERS, SEARCHES, State
+from streams.core.rhythm import gap_days, rhythm_of
+from streams.core.state import State
 
 NEVER_HOURS: Final = 365 * 24.0
 """What has never happened counts as a year ago."""
+_LOG_NEVER: Final = log1p(NEVER_HOURS)
 _BEYOND: Final = log1p(6 * 24.0)
 
 _HOURS, _LOG_RATIO = "hours", "log ratio"
@@ -78,6 +80,8 @@ NAMES: Final = tuple(feature.name for feature in CATALOGUE)
 SCHEMA: Final = tuple(feature.schema for feature in CATALOGUE)
 _PACK: Final = struct.Struct(f"<{len(CATALOGUE)}f")
 _HOUR_ANGLE: Final = tuple((sin(2 * pi * hour / 24), cos(2 * pi * hour / 24)) for hour in range(24))
+_LAST_WITHIN: Final = 17
+"""The last hour of a day from which the 6 hours to come are of the same day."""
 _WEEKDAY_ANGLE: Final = tuple((sin(2 * pi * day / 7), cos(2 * pi * day / 7)) for day in range(7))
 
 
@@ -91,8 +95,12 @@ def unpacked(stored: bytes) -> tuple[float, ...]:
     return _PACK.unpack(stored)
 
 
-def _hours(as_of: int, instant: int) -> float:
-    return max(min((as_of - instant) / HOUR_MS, NEVER_HOURS), 0.0) if instant >= 0 else NEVER_HOURS
+def _log_hours(as_of: int, instant: int) -> float:
+    """log1p of the hours since an instant, at most a year; one that never came counts as a year ago."""
+    hours = (as_of - instant) / HOUR_MS
+    if instant < 0 or hours >= NEVER_HOURS:
+        return _LOG_NEVER
+    return log1p(hours) if hours > 0.0 else 0.0
 
 
 def propensity_vector(state: State, as_of: int, policy: Compiled, horizon_days: int) -> list[float]:
@@ -114,114 +122,122 @@ def propensity_vector(state: State, as_of: int, policy: Compiled, horizon_days: 
     """
     hour, today = as_of // HOUR_MS, as_of // DAY_MS
     looks_2h = looks_6h = clicks_24h = searches_24h = carts_2h = carts_24h = orders_24h = hours_24h = 0
-    for row in state.hours:
-        ago = hour - row[DAY]
-        if ago >= 24:
+    edge_24h, edge_6h, edge_2h = hour - 24, hour - 6, hour - 2
+    for number, clicked, searched, put, ordered, _ in state.hours:
+        if number <= edge_24h:
             continue
         hours_24h += 1
-        clicks, searches, carts = row[CLICKS], row[SEARCHES], row[CARTS]
-        clicks_24h += clicks
-        searches_24h += searches
-        carts_24h += carts
-        orders_24h += row[ORDERS]
-        if ago < 6:
-            looks_6h += clicks + searches
-            if ago < 2:
-                looks_2h += clicks + searches
-                carts_2h += carts
+        clicks_24h += clicked
+        searches_24h += searched
+        carts_24h += put
+        orders_24h += ordered
+        if number > edge_6h:
+            looks_6h += clicked + searched
+            if number > edge_2h:
+                looks_2h += clicked + searched
+                carts_2h += put
     clicks_7d = searches_7d = carts_7d = orders_7d = active_7d = active_30d = orders_30d = days_30d = days_90d = 0
-    for row in reversed(state.days):
-        ago = today - row[DAY]
-        if ago >= 90:
+    edge_90d, edge_30d, edge_7d = today - 90, today - 30, today - 7
+    for number, clicked, searched, put, ordered, _ in reversed(state.days):
+        if number <= edge_90d:
             break
-        orders = row[ORDERS]
-        if orders > 0:
+        if ordered > 0:
             days_90d += 1
-        if ago < 30:
+        if number > edge_30d:
             active_30d += 1
-            orders_30d += orders
-            if orders > 0:
-                days_30d += 1
-            if ago < 7:
+            if ordered:
+                orders_30d += ordered
+                if ordered > 0:
+                    days_30d += 1
+            if number > edge_7d:
                 active_7d += 1
-                clicks_7d += row[CLICKS]
-                searches_7d += row[SEARCHES]
-                carts_7d += row[CARTS]
-                orders_7d += orders
-    last = state.last
-    last_order, ordered = state.last_order, state.orders > 0
-    tenure = max(as_of - state.first_seen, 0) / DAY_MS
-    order_hours = log1p(_hours(as_of, last_order))
-    gap = usual_gap_ms(state, policy) / DAY_MS
-    mean, spread, overdue, overdue_mean, ends_soon, goes_on = gap, 0.0, 0.0, 0.0, 0.0, 0.0
-    own = gaps(state)
-    if ordered:
-        recency = max(as_of - last_order, 0) / DAY_MS
-        count = len(own)
+                clicks_7d += clicked
+                searches_7d += searched
+                carts_7d += put
+                orders_7d += ordered
+    last, last_order, orders_ever, active_days = state.last, state.last_order, state.orders, state.active_days
+    days_ever = state.purchase_days_total
+    silent, known = as_of - state.active_at, as_of - state.first_seen
+    tenure = known / DAY_MS if known > 0 else 0.0
+    order_hours = _log_hours(as_of, last_order)
+    gap = gap_days(state, policy)
+    log_gap = log1p(gap)
+    log_mean, spread, overdue, overdue_mean, ends_soon, goes_on, no_rhythm = log_gap, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    if orders_ever > 0:
+        away = as_of - last_order
+        recency = away / DAY_MS if away > 0 else 0.0
+        own = gaps(state)
+        mean, count = gap, len(own)
         if count:
-            mean = sum(own) / count
-            spread = (sum((x - mean) ** 2 for x in own) / count) ** 0.5 / mean
+            rhythm = rhythm_of(tuple(own))
+            mean, spread, log_mean = rhythm.mean, rhythm.spread, rhythm.log_mean
         longer = beyond = 0
-        for x in own:
-            if x > recency:
+        for one in own:
+            if one > recency:
                 longer += 1
-                if x > recency + horizon_days:
+                if one > recency + horizon_days:
                     beyond += 1
         overdue = log((recency + 1.0) / (gap + 1.0))
         overdue_mean = log((recency + 1.0) / (mean + 1.0))
         ends_soon = log((longer - beyond + 0.5) / (beyond + 0.5))
         goes_on = log((longer + 0.5) / (count - longer + 0.5))
-    looks = state.clicks + state.searches
+        no_rhythm = 1.0 if count < 2 else 0.0
     hour_of_day = hour % 24
-    ahead, habit = state.hour_counts, 0
-    for offset in range(1, 7):
-        habit += ahead[(hour_of_day + offset) % 24]
+    by_hour = state.hour_counts
+    habit = sum(by_hour[hour_of_day + 1 : hour_of_day + 7])
+    if hour_of_day > _LAST_WITHIN:
+        habit += sum(by_hour[: hour_of_day - _LAST_WITHIN])
+    hour_sine, hour_cosine = _HOUR_ANGLE[hour_of_day]
+    weekday_sine, weekday_cosine = _WEEKDAY_ANGLE[(today + 3) % 7]
+    # What is mostly 0 is not asked for its logarithm then.
     return [
-        log1p(max(as_of - state.active_at, 0) / HOUR_MS),
-        log1p(_hours(as_of, last[Kind.CLICK])),
-        log1p(_hours(as_of, last[Kind.SEARCH])),
+        log1p(silent / HOUR_MS) if silent > 0 else 0.0,
+        _log_hours(as_of, last[Kind.CLICK]),
+        _log_hours(as_of, last[Kind.SEARCH]),
         order_hours,
-        max(order_hours - _BEYOND, 0.0),
-        1.0 if ordered else 0.0,
-        log1p(_hours(as_of, state.last_cart)),
-        log1p(state.carts_open),
+        order_hours - _BEYOND if order_hours > _BEYOND else 0.0,
+        1.0 if orders_ever > 0 else 0.0,
+        _log_hours(as_of, state.last_cart),
+        log1p(state.carts_open) if state.carts_open else 0.0,
         1.0 if state.last_cart > last_order else 0.0,
-        log1p(carts_2h),
-        log1p(carts_24h),
-        log1p(carts_7d),
-        log((state.orders + 0.5) / (state.carts + 1.0)),
-        log1p(looks_2h),
-        log1p(looks_6h),
-        log1p(clicks_24h),
-        log1p(searches_24h),
-        log1p(hours_24h),
-        log1p(clicks_7d),
-        log1p(searches_7d),
-        log1p(active_7d),
+        log1p(carts_2h) if carts_2h else 0.0,
+        log1p(carts_24h) if carts_24h else 0.0,
+        log1p(carts_7d) if carts_7d else 0.0,
+        log((orders_ever + 0.5) / (state.carts + 1.0)),
+        log1p(looks_2h) if looks_2h else 0.0,
+        log1p(looks_6h) if looks_6h else 0.0,
+        log1p(clicks_24h) if clicks_24h else 0.0,
+        log1p(searches_24h) if searches_24h else 0.0,
+        log1p(hours_24h) if hours_24h else 0.0,
+        log1p(clicks_7d) if clicks_7d else 0.0,
+        log1p(searches_7d) if searches_7d else 0.0,
+        log1p(active_7d) if active_7d else 0.0,
         log1p(active_30d),
-        log((active_30d + 0.3) / (min(tenure, 30.0) + 3.0)),
-        log1p(orders_24h),
-        log1p(orders_7d),
-        log1p(orders_30d),
-        log1p(state.orders_365d),
-        log1p(days_30d),
-        log1p(days_90d),
-        log((days_30d + 0.3) / (min(tenure, 30.0) + 7.0)),
-        log((days_90d + 0.3) / (min(tenure, 90.0) + 7.0)),
+        log((active_30d + 0.3) / ((tenure if tenure < 30.0 else 30.0) + 3.0)),
+        log1p(orders_24h) if orders_24h else 0.0,
+        log1p(orders_7d) if orders_7d else 0.0,
+        log1p(orders_30d) if orders_30d else 0.0,
+        log1p(state.orders_365d) if state.orders_365d else 0.0,
+        log1p(days_30d) if days_30d else 0.0,
+        log1p(days_90d) if days_90d else 0.0,
+        log((days_30d + 0.3) / ((tenure if tenure < 30.0 else 30.0) + 7.0)),
+        log((days_90d + 0.3) / ((tenure if tenure < 90.0 else 90.0) + 7.0)),
         log1p(tenure),
-        log1p(state.active_days),
-        log1p(state.purchase_days_total),
-        log((state.orders + 0.3) / (looks + 10.0)),
-        log((state.purchase_days_total + 0.3) / (state.active_days + 3.0)),
-        log1p(gap),
-        log1p(mean),
+        log1p(active_days),
+        log1p(days_ever) if days_ever else 0.0,
+        log((orders_ever + 0.3) / (state.clicks + state.searches + 10.0)),
+        log((days_ever + 0.3) / (active_days + 3.0)),
+        log_gap,
+        log_mean,
         overdue,
         overdue_mean,
-        1.0 if ordered and len(own) < 2 else 0.0,
+        no_rhythm,
         spread,
         ends_soon,
         goes_on,
-        log((habit + 1.0) / (sum(ahead) + 4.0)),
-        *_HOUR_ANGLE[hour_of_day],
-        *_WEEKDAY_ANGLE[(today + 3) % 7],
+        log((habit + 1.0) / (sum(by_hour) + 4.0)),
+        hour_sine,
+        hour_cosine,
+        weekday_sine,
+        weekday_cosine,
     ]
