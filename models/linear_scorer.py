@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-import struct
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from models.linear_terms import LinearTerms
+
 Matrix = npt.NDArray[np.float64]
+_total = np.add.reduce
 
 
 class Explanation(NamedTuple):
@@ -26,7 +28,7 @@ class Explanation(NamedTuple):
 
 
 class LinearScorer:
-    """A frozen logistic model, reduced to what a score needs: fast, and a few kilobytes.
+    """A frozen logistic model, reduced to what a score needs: fast, and a few kilobytes. For one thread at a time.
 
     Parameters
     ----------
@@ -40,20 +42,7 @@ class LinearScorer:
         Inputs are held within this many deviations of the mean, as they were when learning.
     """
 
-    __slots__ = (
-        "_group_count",
-        "_group_of",
-        "_groups",
-        "_intercept",
-        "_limit",
-        "_lower",
-        "_means",
-        "_pack",
-        "_slopes",
-        "_upper",
-        "_usual",
-        "cold_start",
-    )
+    __slots__ = ("_group_count", "_group_of", "_groups", "_intercept", "_terms", "_usual", "cold_start")
 
     def __init__(
         self,
@@ -65,20 +54,16 @@ class LinearScorer:
         clip: float,
     ) -> None:
         self.cold_start = cold_start
-        self._means: Matrix = np.array(means, dtype=np.float64)
         # The clip is moved from deviations to the feature's own unit: one division less per score.
-        self._upper: Matrix = np.array(deviations, dtype=np.float64) * clip
-        self._lower: Matrix = -self._upper
-        self._slopes: Matrix = np.array(
-            [w / s if s > 0.0 else 0.0 for w, s in zip(weights, deviations, strict=True)], dtype=np.float64
-        )
+        upper: Matrix = np.array(deviations, dtype=np.float64) * clip
+        slopes = [w / s if s > 0.0 else 0.0 for w, s in zip(weights, deviations, strict=True)]
+        centre: Matrix = np.array(means, dtype=np.float64)
+        self._terms = LinearTerms(centre, upper, np.array(slopes, dtype=np.float64))
         self._intercept = intercept
-        self._usual: list[float] = self._means.tolist()
+        self._usual: list[float] = centre.tolist()
         self._groups: Sequence[int] | None = None
         self._group_of: npt.NDArray[np.intp] = np.empty(0, dtype=np.intp)
         self._group_count = 0
-        self._limit = len(self._means)
-        self._pack = struct.Struct(f"={self._limit}d").pack
 
     @classmethod
     def from_state(cls, columns: Sequence[str], state: Mapping[str, Any], *, cold_start: bool) -> LinearScorer:
@@ -108,7 +93,7 @@ class LinearScorer:
         ValueError
             If the vector has the wrong length or holds a value that is not finite.
         """
-        return self._probability(self._terms(features))
+        return self._probability(self._terms.of(features))
 
     def explained(self, features: Sequence[float], groups: Sequence[int]) -> Explanation:
         """:meth:`probability`, and what it is made of.
@@ -127,13 +112,13 @@ class LinearScorer:
         """
         if groups is not self._groups:
             self._group(groups)
-        terms = self._terms(features)
+        terms = self._terms.of(features)
         sums = np.bincount(self._group_of, terms, self._group_count)
         return Explanation(self._probability(terms), self._intercept, sums.tolist(), self._usual)
 
     def _group(self, groups: Sequence[int]) -> None:
-        if len(groups) != self._limit:
-            raise ValueError(f"expected the groups of {self._limit} features, got {len(groups)}")
+        if len(groups) != len(self._terms):
+            raise ValueError(f"expected the groups of {len(self._terms)} features, got {len(groups)}")
         self._groups = groups
         self._group_of = np.array(groups, dtype=np.intp)
         self._group_count = max(groups, default=-1) + 1
@@ -141,41 +126,20 @@ class LinearScorer:
     def probabilities(self, matrix: npt.ArrayLike) -> Matrix:
         """Probabilities for many vectors, one per row; equal to :meth:`probability` within 1e-12."""
         x = np.asarray(matrix, dtype=np.float64)
-        if x.ndim != 2 or x.shape[1] != self._limit:
-            raise ValueError(f"expected rows of {self._limit} features, got shape {x.shape}")
+        terms = self._terms
+        if x.ndim != 2 or x.shape[1] != len(terms):
+            raise ValueError(f"expected rows of {len(terms)} features, got shape {x.shape}")
         if not np.isfinite(x).all():
-            row = int(np.flatnonzero(~np.isfinite(x).all(axis=1))[0])
-            self._refuse(x[row].tolist())
-        held = np.maximum(np.minimum(x - self._means, self._upper), self._lower)
-        logits = self._intercept + np.add.reduce(held * self._slopes, axis=1)
+            terms.of(x[int(np.flatnonzero(~np.isfinite(x).all(axis=1))[0])].tolist())
+        held = np.maximum(np.minimum(x - terms.means, terms.upper), -terms.upper)
+        logits = self._intercept + np.add.reduce(held * terms.slopes, axis=1)
         odds = np.exp(-np.abs(logits))
         result: Matrix = np.where(logits >= 0.0, 1.0, odds) / (1.0 + odds)
         return result
 
     def _probability(self, terms: Matrix) -> float:
-        logit = self._intercept + float(np.add.reduce(terms))
+        logit = self._intercept + float(_total(terms))
         if logit >= 0.0:
             return 1.0 / (1.0 + math.exp(-logit))
         odds = math.exp(logit)
         return odds / (1.0 + odds)
-
-    def _terms(self, features: Sequence[float]) -> Matrix:
-        """What each feature adds to the logit."""
-        if not math.isfinite(sum(features)):
-            self._refuse(features)
-        try:
-            packed = self._pack(*features)
-        except struct.error as error:
-            raise ValueError(f"expected {self._limit} features, got {len(features)}: {error}") from error
-        terms = np.frombuffer(packed) - self._means
-        np.minimum(terms, self._upper, out=terms)
-        np.maximum(terms, self._lower, out=terms)
-        np.multiply(terms, self._slopes, out=terms)
-        return terms
-
-    @staticmethod
-    def _refuse(features: Sequence[float]) -> None:
-        """Name the values that are not finite (finite values whose sum overflows are let through)."""
-        bad = [f"feature {i} is {value}" for i, value in enumerate(features) if not math.isfinite(value)]
-        if bad:
-            raise ValueError("not finite: " + ", ".join(bad[:5]))

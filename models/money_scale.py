@@ -80,11 +80,12 @@ class MoneyScale:
     logs misses means where the noise grows with the level, and why a Poisson likelihood does not.
     """
 
-    __slots__ = ("_prior", "_record", "centre", "covariance", "weights")
+    __slots__ = ("_prior", "centre", "covariance", "record", "weights")
 
     def __init__(self, features: Sequence[str]) -> None:
-        self._record = [list(features).index(name) for name in RECORD if name in features]
-        size = 2 + len(self._record)
+        self.record = [list(features).index(name) for name in RECORD if name in features]
+        """Where in a vector the customer's own record stands."""
+        size = 2 + len(self.record)
         self.centre = 0.0
         self.weights: Vector = np.zeros(size)
         self._prior: Vector = np.full(size, 1.0 / PRIOR_LABELS)
@@ -129,7 +130,7 @@ class MoneyScale:
         self.covariance *= kept[:, None] * kept
 
     def _inputs(self, mean_log: float, vector: Sequence[float] | Vector) -> list[float]:
-        return [1.0, mean_log - self.centre, *(float(vector[at]) - self.centre for at in self._record)]
+        return [1.0, mean_log - self.centre, *(float(vector[at]) - self.centre for at in self.record)]
 
     def _scale(self, inputs: Sequence[float]) -> float:
         scale = math.fsum(w * z for w, z in zip(self.weights.tolist(), inputs, strict=True))
@@ -160,3 +161,33 @@ class MoneyScale:
         scale.weights = unpacked(state["weights"], size)
         scale.covariance = unpack(state["covariance"], size)
         return scale
+
+
+class ServedScale:
+    """A money scale as it stood, for scoring: the same to the bit as :meth:`MoneyScale.expected`, and a third of it.
+
+    Parameters
+    ----------
+    scale
+        What was learned; it may learn on.
+    """
+
+    __slots__ = ("_bias", "_centre", "_record", "_slope")
+
+    def __init__(self, scale: MoneyScale) -> None:
+        self._centre = scale.centre
+        self._bias, self._slope, *of_record = scale.weights.tolist()
+        self._record = list(zip(scale.record, of_record, strict=True))
+
+    def expected(self, mean_log: float, vector: Sequence[float]) -> float:
+        """Expected spend, in currency units: see :meth:`MoneyScale.expected`."""
+        centre = self._centre
+        parts = [self._bias, self._slope * (mean_log - centre)]
+        for at, weight in self._record:
+            parts.append(weight * (vector[at] - centre))
+        # An exact sum, so that its order does not matter.
+        scale = math.fsum(parts)
+        if not -RANGE <= scale <= RANGE:
+            scale = min(max(scale, -RANGE), RANGE)
+        spend = math.exp(mean_log + scale) - 1.0
+        return spend if spend > 0.0 else 0.0

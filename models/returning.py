@@ -134,27 +134,27 @@ def buying_horizons(
     first = min(max(first, _EDGE), 1.0 - _EDGE)
     usual = min(max(chances[state], _EDGE), 1.0 - _EDGE)
     differs = first / (1.0 - first) * (1.0 - usual) / usual
-    own = [chance * differs / (chance * differs + 1.0 - chance) for chance in chances]
-    whole = math.ceil(days / horizon_days)
+    own = [(odds := chance * differs) / (odds + 1.0 - chance) for chance in chances]
+    horizons = days / horizon_days
+    whole = math.ceil(horizons)
     # By renewal: a purchase comes for the first time in some horizon, and what follows begins anew.
     again = _first_times(own, 0, own[0], whole)
     coming = _first_times(own, state, first, whole)
     after_one = [1.0]
-    for k in range(1, whole):
-        after_one.append(sum(map(mul, again[:k], reversed(after_one))))
+    """The chance to buy in each horizon from a purchase on, the farthest first."""
     total = 0.0
-    for k in range(1, whole + 1):
-        buys = sum(map(mul, coming[:k], reversed(after_one[:k])))
-        total += buys * min(days / horizon_days - (k - 1), 1.0)
+    for before in range(whole):
+        if before:
+            after_one.insert(0, sum(map(mul, again, after_one)))
+        within = horizons - before
+        total += sum(map(mul, coming, after_one)) * (within if within < 1.0 else 1.0)
     return total
 
 
 def _first_times(own: Sequence[float], state: int, first: float, count: int) -> list[float]:
     """The chance that the first purchase falls into each of the coming horizons; that of the next one is given."""
-    last = len(own) - 1
     found, left = [first], 1.0 - first
-    for ahead in range(1, count):
-        chance = own[min(state + ahead, last)]
+    for chance in [*own[state + 1 :], *[own[-1]] * count][: count - 1]:
         found.append(left * chance)
         left *= 1.0 - chance
     return found

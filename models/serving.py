@@ -147,6 +147,9 @@ class Cuts:
         self._cuts: dict[int, ServingCut | EmptyCut] = {}
         self._first: int | None = None
         self._empty = empty_cut()
+        self._asked: int | None = None
+        """The midnight that was asked for last: a day's scores ask for the same one."""
+        self._answer: tuple[ServingCut | EmptyCut, bool] = (self._empty, False)
         self.frontier_ms: int | None = None
         """The last day that drained partitions were told to follow to; None if none was."""
 
@@ -193,9 +196,13 @@ class Cuts:
         ever cut, the empty cold cut serves and is not stale.
         """
         wanted = floor_day(instant_ms - HOUR_MS)
+        if wanted == self._asked:
+            return self._answer
         at = bisect_right(self._days, wanted) - 1
         cut = self._cuts[self._days[at]] if at >= 0 else self._empty
-        return cut, self._first is not None and wanted > self._first and wanted not in self._cuts
+        stale = self._first is not None and wanted > self._first and wanted not in self._cuts
+        self._asked, self._answer = wanted, (cut, stale)
+        return self._answer
 
     @property
     def newest_day_ms(self) -> int | None:
@@ -203,6 +210,7 @@ class Cuts:
         return self._days[-1] if self._days else None
 
     def _put(self, day_ms: int, cut: ServingCut | EmptyCut) -> None:
+        self._asked = None
         if day_ms not in self._cuts:
             insort(self._days, day_ms)
         self._cuts[day_ms] = cut

@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from models.linear_posterior import CLIP
+from models.linear_terms import LinearTerms
+from models.money_scale import ServedScale
 from models.returning import buying_horizons, state_of
 from models.value_head import SPEND, ValueModels, value_models
 
 if TYPE_CHECKING:
     from models.head_spec import HeadSpec
 
+_total = np.add.reduce
+
 
 class ValueScorer:
-    """A value head's models, reduced to what a score needs.
+    """A value head's models, reduced to what a score needs. For one thread at a time.
 
     Parameters
     ----------
@@ -33,16 +37,13 @@ class ValueScorer:
         "_chances",
         "_horizon_days",
         "_intercept",
-        "_lower",
         "_mean_spend",
-        "_means",
         "_most_log",
         "_recency",
         "_refund_share",
         "_scale",
-        "_slopes",
         "_smearing",
-        "_upper",
+        "_terms",
         "cold_start",
     )
 
@@ -51,13 +52,11 @@ class ValueScorer:
         self.cold_start = cold_start
         line = spend.regression
         deviations = line.deviations()
-        self._means = line.means.copy()
-        self._upper = deviations * CLIP
-        self._lower = -self._upper
-        self._slopes = np.zeros(len(deviations))
-        np.divide(line.weights[:-1], deviations, out=self._slopes, where=deviations > 0.0)
+        slopes = np.zeros(len(deviations))
+        np.divide(line.weights[:-1], deviations, out=slopes, where=deviations > 0.0)
+        self._terms = LinearTerms(line.means.copy(), deviations * CLIP, slopes)
         self._intercept = float(line.weights[-1])
-        self._scale = spend.scale
+        self._scale = ServedScale(spend.scale)
         self._most_log, self._smearing = math.log1p(spend.most), math.log(spend.smearing)
         self._mean_spend = spend.mean_spend
         self._refund_share = refunded / spent if spent > 0.0 else 0.0
@@ -86,14 +85,7 @@ class ValueScorer:
         ValueError
             The vector has the wrong length, or a value that is not finite.
         """
-        terms = np.array(features, dtype=np.float64)
-        if terms.shape != self._means.shape or not math.isfinite(np.add.reduce(terms)):
-            raise ValueError(f"expected {len(self._means)} finite features, got shape {terms.shape}")
-        terms -= self._means
-        np.minimum(terms, self._upper, out=terms)
-        np.maximum(terms, self._lower, out=terms)
-        np.multiply(terms, self._slopes, out=terms)
-        mean_log = self._intercept + float(np.add.reduce(terms))
+        mean_log = self._intercept + float(_total(self._terms.of(features)))
         return self._scale.expected(min(mean_log, self._most_log) + self._smearing, features)
 
     def buying_horizons(self, features: Sequence[float], p_purchase: float, days: int) -> float:
