@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+import msgspec
+
 from streams.core.events import Event, Position
-from streams.core.tally import CHURN, Counts, add
+from streams.core.tally import CHURN, Counts
 
 Explanation = tuple[float, float, Sequence[float], Sequence[float]]
 """A probability and its logit taken apart: the probability; the logit of the average customer (the base); what each
@@ -83,8 +85,7 @@ class ChurnScorer(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(msgspec.Struct, frozen=True, gc=False):
     """One message for the world: ``topic`` without prefix, the CloudEvents id, and the JSON body."""
 
     topic: str
@@ -94,8 +95,7 @@ class Output:
     body: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
+class Example(msgspec.Struct, frozen=True, gc=False):
     """A score whose label is known: the body for ``training-examples``.
 
     ``label_ms`` = as_of + horizon orders the learning; ``features`` is None for the three in four
@@ -170,7 +170,13 @@ class Facts:
     def tally(self, user_id: str, head: str, state: str, count: int = 1) -> None:
         """Scheduled scores of a user came to a state (:data:`streams.core.tally.STATES`)."""
         if count:
-            add(self.tallies.setdefault(user_id, {}), {head: {state: count}})
+            heads = self.tallies.get(user_id)
+            if heads is None:
+                heads = self.tallies[user_id] = {}
+            counts = heads.get(head)
+            if counts is None:
+                counts = heads[head] = {}
+            counts[state] = counts.get(state, 0) + count
             if head == CHURN:
                 setattr(self, state, getattr(self, state) + count)
 
