@@ -7,6 +7,8 @@ may lower what its neighbours raise. With the logit of the average customer, the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from streams.core.families import FAMILIES, TITLES
@@ -49,7 +51,10 @@ FACTS: Final[tuple[str, ...]] = (
 )
 """What a profile keeps of the vector that was told last, in this order: new ones go to the end, none is taken away."""
 _FACTS: Final = tuple(NAMES.index(name) for name in FACTS)
+_facts_of = itemgetter(*_FACTS)
 _ALL: Final = range(len(FAMILIES))
+_SPEAK: Final = tuple(range(*span) for span in SPANS)
+_SAYING_OF: Final = tuple(SAYINGS.get(speaker) for speaker in SPEAKERS)
 _CHANGES: Final[tuple[tuple[Saying, ...], ...]] = tuple(
     tuple(SAYINGS[one] for one in SPEAKERS[begin:end] if NAMES[one] in {*FACTS, "overdue"}) for begin, end in SPANS
 )
@@ -80,8 +85,7 @@ class Told(NamedTuple):
     def kept(self) -> Explained:
         """What the profile keeps of it, to say next time what is different."""
         features = self.features
-        facts = [features[index] for index in _FACTS]
-        return Explained.of(self.as_of, self.probability, self.version, [self.base, *self.sums], facts)
+        return Explained.of(self.as_of, self.probability, self.version, (self.base, *self.sums), _facts_of(features))
 
 
 def families(sums: Sequence[float]) -> dict[str, float]:
@@ -105,29 +109,35 @@ def reasons(told: Told) -> list[dict[str, Any]]:
 
 def _reason(told: Told, family: int) -> dict[str, Any]:
     feature, text = _said(told, family)
-    natural = CATALOGUE[feature].natural
     return {
         "family": FAMILIES[family],
         "feature": NAMES[feature],
-        "value": round(natural(told.features[feature]), 4),
-        "usual": round(natural(told.usual[feature]), 4),
+        "value": round(CATALOGUE[feature].natural(told.features[feature]), 4),
+        "usual": _shown(feature, told.usual[feature]),
         "contribution": told.sums[family],
         "text": text,
     }
 
 
+@lru_cache(maxsize=1024)
+def _shown(feature: int, mean: float) -> float:
+    """The average customer's figure in its own unit: the same for every customer of a day."""
+    return round(CATALOGUE[feature].natural(mean), 4)
+
+
 def _said(told: Told, family: int) -> tuple[int, str]:
     """The feature that speaks for the family, and the sentence about it."""
     voices, features, usual = told.voices, told.features, told.usual
-    ranked = sorted(range(*SPANS[family]), key=voices.__getitem__, reverse=True)
-    raising = [voice for voice in ranked if voices[voice] > 0.0]
+    ranked = sorted(_SPEAK[family], key=voices.__getitem__, reverse=True)
     for least in (NOTICED, 0.0):
-        for voice in raising:
-            saying = SAYINGS.get(SPEAKERS[voice])
+        for voice in ranked:
+            if voices[voice] <= 0.0:
+                break
+            saying = _SAYING_OF[voice]
             if saying is not None and (text := saying.reason(features, usual, least)) is not None:
                 return saying.feature, text
     for voice in ranked:
-        saying = SAYINGS.get(SPEAKERS[voice])
+        saying = _SAYING_OF[voice]
         if saying is not None and (fact := saying.plain(features, usual)) is not None:
             return saying.feature, f"{fact}: {LEAVE_MORE}"
     return SPEAKERS[ranked[0]], f"{TITLES[family]}: {LEAVE_MORE}"
@@ -173,12 +183,12 @@ def changed(told: Told, last: Explained | None) -> dict[str, Any] | None:
 def _moved(now: Vector, then: Mapping[int, float], family: int, raised: bool, another: bool) -> str:
     """What is different in a family, best in the direction in which its part of the risk went."""
     went = MORE if raised else LESS
-    sayings = _CHANGES[family]
-    for speaks in (went, EITHER):
-        for saying in sayings:
-            if (text := saying.change(now, then, speaks)) is not None:
+    seen = [(speaks, saying) for saying in _CHANGES[family] if (speaks := saying.moved(now, then)) is not None]
+    for wanted in (went, EITHER) if seen else ():
+        for speaks, saying in seen:
+            if speaks == wanted and (text := saying.change(now, then)) is not None:
                 return text
-    for saying in sayings:
-        if (text := saying.change(now, then, -went)) is not None:
+    for speaks, saying in seen:
+        if speaks == -went and (text := saying.change(now, then)) is not None:
             return f"{text}: here that {'raises' if raised else 'lowers'} the risk"
     return f"{TITLES[family]}: {'weighed anew by a newer model' if another else 'little is different'}"

@@ -10,9 +10,9 @@ way round is told as what it is (:mod:`streams.core.reasons`). The words themsel
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import expm1
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from streams.core.features import CATALOGUE, NAMES
 from streams.core.wording import ago, every
@@ -25,6 +25,8 @@ NOTICED: Final = 0.1
 """A difference (for what enters as a logarithm, about a tenth) from which on somebody would speak of it."""
 SEEN: Final = 0.05
 """What a figure must have moved by since the last score."""
+_AVERAGES_KEPT: Final = 64
+"""Means of a feature whose words are kept: cuts that serve at the same time are few."""
 _RECENCY: Final = NAMES.index("recency_days")
 _GAP: Final = NAMES.index("usual_gap_days")
 _NO_RHYTHM: Final = NAMES.index("no_rhythm")
@@ -58,9 +60,20 @@ class Saying(Protocol):
     def plain(self, vector: Vector, usual: Vector) -> str | None:
         """The saying as a mere fact; None where it cannot be said."""
 
-    def change(self, now: Vector, then: Mapping[int, float], speaks: int) -> str | None:
-        """What is different from earlier values (by feature), if that speaks for leaving (1), against it (-1) or for
-        neither (0), as asked; None where it does not, or nothing is to be seen."""
+    def moved(self, now: Vector, then: Mapping[int, float]) -> int | None:
+        """Whether what is different from earlier values (by feature) speaks for leaving (1), against it (-1) or for
+        neither (0); None where nothing is to be seen."""
+
+    def change(self, now: Vector, then: Mapping[int, float]) -> str | None:
+        """The saying about what has moved; None where in words nothing is different, or it cannot be said."""
+
+
+class _Average(NamedTuple):
+    """The average customer's side of a saying: every customer of a day is held against the same one."""
+
+    figure: str
+    told: str
+    """What follows the fact; empty where it is no figure to hold against anybody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +105,8 @@ class Compared:
     average: str
     holds: Callable[[Vector], bool] = always
     counts: bool = False
+    averages: dict[float, _Average] = field(default_factory=dict, compare=False, repr=False)
+    """Of the last models, by their mean of the feature."""
 
     def reason(self, vector: Vector, usual: Vector, least: float) -> str | None:
         """See :class:`Saying`."""
@@ -105,14 +120,21 @@ class Compared:
         """See :class:`Saying`."""
         return self._against(vector, usual)[0]
 
-    def change(self, now: Vector, then: Mapping[int, float], speaks: int) -> str | None:
+    def moved(self, now: Vector, then: Mapping[int, float]) -> int | None:
         """See :class:`Saying`."""
-        was = then.get(self.feature, now[self.feature])
-        moved = now[self.feature] - was
-        if -SEEN < moved < SEEN or (self.speaks if moved > 0.0 else -self.speaks) != speaks or not self.holds(now):
+        value = now[self.feature]
+        moved = value - then.get(self.feature, value)
+        if -SEEN < moved < SEEN:
             return None
-        value, before = self._natural(now[self.feature]), self._natural(was)
-        mine = self.figure(value)
+        return self.speaks if moved > 0.0 else -self.speaks
+
+    def change(self, now: Vector, then: Mapping[int, float]) -> str | None:
+        """See :class:`Saying`."""
+        if not self.holds(now):
+            return None
+        value = now[self.feature]
+        before = self._natural(then.get(self.feature, value))
+        mine = self.figure(self._natural(value))
         if mine == self.figure(before):
             return None
         return f"{self.fact.format(mine)}; {self.short(before)} at the last score"
@@ -123,12 +145,22 @@ class Compared:
     def _against(self, vector: Vector, usual: Vector) -> tuple[str | None, bool]:
         if not self.holds(vector):
             return None, False
-        value, average = self._natural(vector[self.feature]), self._natural(usual[self.feature])
-        mine = self.figure(value)
+        average = self._average(usual[self.feature])
+        mine = self.figure(self._natural(vector[self.feature]))
         fact = self.fact.format(mine)
-        if mine == self.figure(average):
+        if mine == average.figure:
             return fact, False
-        return (fact if self.counts and average < 0.5 else f"{fact}; {self.average.format(self.short(average))}"), True
+        return (f"{fact}; {average.told}" if average.told else fact), True
+
+    def _average(self, mean: float) -> _Average:
+        known = self.averages.get(mean)
+        if known is None:
+            if len(self.averages) >= _AVERAGES_KEPT:
+                self.averages.clear()
+            value = self._natural(mean)
+            told = "" if self.counts and value < 0.5 else self.average.format(self.short(value))
+            known = self.averages[mean] = _Average(self.figure(value), told)
+        return known
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,12 +189,17 @@ class Own:
         """See :class:`Saying`."""
         return self.fact(vector)
 
-    def change(self, now: Vector, then: Mapping[int, float], speaks: int) -> str | None:
+    def moved(self, now: Vector, then: Mapping[int, float]) -> int | None:
         """Silence against the usual gap, now and then."""
         silent, gap = then.get(_RECENCY, now[_RECENCY]), then.get(_GAP, now[_GAP])
         moved = now[_RECENCY] - now[_GAP] - silent + gap
-        if -SEEN < moved < SEEN or (MORE if moved > 0.0 else LESS) != speaks:
+        if -SEEN < moved < SEEN:
             return None
+        return MORE if moved > 0.0 else LESS
+
+    def change(self, now: Vector, then: Mapping[int, float]) -> str | None:
+        """Silence against the usual gap, now and then."""
+        silent, gap = then.get(_RECENCY, now[_RECENCY]), then.get(_GAP, now[_GAP])
         mine, before = ago(expm1(now[_RECENCY])), ago(expm1(silent))
         usually, once = every(expm1(now[_GAP])), every(expm1(gap))
         if (mine, usually) == (before, once):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 ONE: Final = "1"
@@ -45,8 +46,9 @@ def share(value: float) -> str:
     return f"{value:.0%}" if value >= 0.00995 else f"{value:.1%}"
 
 
+@lru_cache(maxsize=4096)
 def counted(value: float, one: str, many: str) -> str:
-    """A figure and what it counts.
+    """A figure and what it counts. Cached: most are small whole numbers.
 
     >>> counted(1.0, "order", "orders"), counted(0.0, "order", "orders"), counted(2.5, "day", "days")
     ('1 order', 'no orders', '2.5 days')
