@@ -28,7 +28,7 @@ from typing import Final
 
 from tests.bench.reference_logs import ReferenceLog, written
 
-DEFAULT_EVENTS: Final = 300_000
+DEFAULT_EVENTS: Final = 200_000
 
 
 class Skipped(Exception):

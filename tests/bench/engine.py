@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -26,7 +26,17 @@ NO_WALL_TIME: Final = 0.0
 """Stages are charged CPU alone."""
 TRAINER: Final = "trainer (a process of its own)"
 _TELLING: Final = {
-    *("decisions", "risk", "propensity", "propensity_features", "value", "features", "feature_vector", "bends"),
+    *(
+        "decisions",
+        "risk",
+        "propensity",
+        "propensity_features",
+        "value",
+        "features",
+        "feature_vector",
+        "bends",
+        "rhythm",
+    ),
     *(
         "composing",
         "messages",
@@ -39,19 +49,19 @@ _TELLING: Final = {
         "wording",
         "portrait",
     ),
-    *("serving", "linear_scorer", "value_scorer", "spend", "money_scale", "returning", "quantiles", "churn"),
-    *("gaussian", "linear_posterior", "packing", "heads", "head_spec"),
 }
-_FOLDING: Final = {"fold", "windows", "purchases", "lifecycle", "schedule", "remembering", "labels"}
+_FOLDING: Final = {"fold", "windows", "tiles", "purchases", "lifecycle", "schedule", "remembering", "labels"}
 _STORING: Final = {"state", "stored_profile", "profile_cache", "migrations"}
 _DUE: Final = {"deadlines"}
+TELLING: Final = "engine: scores and decisions"
 PARTS: Final = {
-    "engine: scores and decisions": _TELLING,
+    TELLING: _TELLING,
     "engine: fold": _FOLDING,
     "engine: states packed and unpacked": _STORING,
     "engine: deadline queues": _DUE,
 }
-"""Parts of the engine by the modules they are in; a sample belongs to the first of these that is on its stack."""
+"""Parts of the engine by the modules they are in; a sample belongs to the first of these that is on its stack. All of
+``models`` is scoring."""
 REST: Final = "engine: the rest"
 _ENTRIES: Final = ("PartitionEngine.process (", "PartitionEngine.advance (")
 
@@ -127,11 +137,14 @@ def parts(found: Mapping[Stack, int]) -> Counter[str]:
     for stack, samples in found.items():
         within = [at for at, frame in enumerate(stack) if frame.startswith(_ENTRIES)]
         if within:
-            counted[_part({module_of(frame) for frame in stack[within[0] :]})] += samples
+            counted[_part(stack[within[0] :])] += samples
     return counted
 
 
-def _part(modules: set[str]) -> str:
+def _part(frames: Sequence[str]) -> str:
+    if any("(models/" in frame for frame in frames):
+        return TELLING
+    modules = {module_of(frame) for frame in frames}
     return next((part for part, its in PARTS.items() if modules & its), REST)
 
 
