@@ -35,8 +35,7 @@ def held(store: dict[str, bytes]) -> dict[str, float]:
     sizes = sorted(map(len, store.values()))
     engine = PartitionEngine(read_policy(None), store, horizon_days=HORIZON_DAYS, mode="live", cache_profiles=None)
     before = resident_bytes()
-    for user_id, value in store.items():
-        engine.restore(user_id, value)
+    engine.restore_all((user_id.encode(), value) for user_id, value in store.items())
     queued = resident_bytes()
     looked_at = list(store)[:CACHE_PROFILES]
     for user_id in looked_at:
