@@ -15,6 +15,7 @@ from faust.types import EventT, StreamT
 from yarl import URL
 
 from streams.core.events import INPUT_TOPICS
+from streams.live.bounds import LogBounds
 from streams.live.connections import broker_credentials
 from streams.live.consumer import Consumer, Transport
 from streams.live.exits import Exits
@@ -40,6 +41,7 @@ class EbbtideApp(faust.App):
     owners: Owners
     exits: Exits
     reach: Reach
+    bounds: LogBounds
 
     @property
     def input_consumer(self) -> Consumer:
@@ -78,6 +80,7 @@ class EbbtideApp(faust.App):
         consumer.before_revoke = self.owners.release
         consumer.when_forgotten = self.owners.abandon
         consumer.reach = self.reach
+        consumer.bounds = self.bounds
         return consumer
 
 
@@ -136,6 +139,7 @@ def create_app(
     app.owners = owners
     app.exits = exits
     app.reach = reach or Reach(settings.brokers)
+    app.bounds = LogBounds(settings)
     inputs = app.topic(*app.input_topics, schema=BatchSchema(), acks=True)
 
     @app.agent(inputs, name="partition-owners")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -64,6 +65,7 @@ class ChangelogReader:
 
     async def _oldest(self) -> int:
         async with self._consumer() as consumer:
+            consumer.pause(self._tp)  # the question would wait behind a fetch
             found = await consumer.beginning_offsets([self._tp])
             return int(found[self._tp])
 
@@ -83,17 +85,7 @@ class ChangelogReader:
             reached = first
             while reached <= last:
                 fetched = await consumer.getmany(self._tp, timeout_ms=500)
-                records = [
-                    ChangelogRecord(
-                        record.offset,
-                        record.key or b"",
-                        record.value,
-                        writer_of(record.headers),
-                        tally_of(record.headers),
-                    )
-                    for record in fetched.get(self._tp, ())
-                    if record.offset <= last
-                ]
+                records = _unpacked(fetched.get(self._tp, ()), last)
                 position = await consumer.position(self._tp)
                 if position > reached:
                     reached, progressed = position, self._reach.now()
@@ -110,6 +102,20 @@ class ChangelogReader:
         return _Reading(self._settings, self._tp, self._reach, self._stall_s)
 
 
+def _unpacked(batches: Iterable[tuple[int, Any]], last: int) -> list[ChangelogRecord]:
+    """Records up to an offset. Those of one writer carry the same headers, but for a tally here and there."""
+    unpacked: list[ChangelogRecord] = []
+    headers, writer, tally = None, NO_WRITER, None
+    for first, batch in batches:
+        for record in batch:
+            if first <= record.offset <= last:
+                if record.headers != headers:
+                    headers = record.headers
+                    writer, tally = writer_of(headers), tally_of(headers)
+                unpacked.append(ChangelogRecord(record.offset, record.key or b"", record.value, writer, tally))
+    return unpacked
+
+
 class _Reading:
     """A consumer for the length of one read."""
 
@@ -124,7 +130,7 @@ class _Reading:
         return await self._reach.through(self._connect, self._within_s)
 
     async def _connect(self) -> AIOKafkaConsumer:
-        consumer = new_consumer(self._settings)
+        consumer = new_consumer(self._settings, whole_batches=True)
         try:
             await consumer.start()
         except KafkaError as error:

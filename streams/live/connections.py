@@ -10,13 +10,19 @@ from faust.auth import SASLCredentials, SSLCredentials
 from faust.types.auth import CredentialsT
 
 from streams.kafka_access import connection_options, uses_sasl, uses_tls
+from streams.live.whole_batches import WHOLE, hand_over_whole_batches
 from streams.settings import Settings
 
+hand_over_whole_batches()
 
-def new_consumer(settings: Settings, *, fetch_bytes: int = 1 << 22, group: str | None = None) -> AIOKafkaConsumer:
+
+def new_consumer(
+    settings: Settings, *, fetch_bytes: int = 1 << 22, group: str | None = None, whole_batches: bool = False
+) -> AIOKafkaConsumer:
     """A consumer that is no member of a group: it reads what it is assigned, from where it is told to.
 
-    ``group`` lets it read and, while the group has no members, commit that group's offsets.
+    ``group`` lets it read and, while the group has no members, commit that group's offsets. With ``whole_batches`` it
+    hands over what :mod:`streams.live.whole_batches` says.
 
     Raises
     ------
@@ -25,6 +31,7 @@ def new_consumer(settings: Settings, *, fetch_bytes: int = 1 << 22, group: str |
     """
     return AIOKafkaConsumer(
         **connection_options(settings),
+        key_deserializer=WHOLE if whole_batches else None,
         group_id=group,
         enable_auto_commit=False,
         auto_offset_reset="earliest",

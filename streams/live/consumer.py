@@ -15,6 +15,7 @@ import aiokafka
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from streams.live.bounds import LogBounds
 from streams.live.header_names import read_any_header_name
 from streams.live.reach import Reach
 from streams.live.record_batches import Fetched, Span
@@ -137,6 +138,9 @@ class Consumer(driver.Consumer):
     reach = Reach()
     """Knows of outages. The app puts its own."""
 
+    bounds: LogBounds
+    """Where the inputs begin and end. The app puts it."""
+
     epoch = 0
     """Counts the moments at which positions may have moved: records fetched across one of them are stale."""
 
@@ -186,8 +190,17 @@ class Consumer(driver.Consumer):
         self._acked_index[tp].clear()
         return offset
 
+    async def earliest_offsets(self, *partitions: TP) -> Mapping[TP, int]:
+        """The oldest offset that is left of each."""
+        return await self.bounds.oldest(partitions)
+
+    async def highwaters(self, *partitions: TP) -> Mapping[TP, int]:
+        """The offset that comes next in each."""
+        return await self.bounds.ends(partitions)
+
     async def start_from(self, positions: Mapping[TP, int]) -> None:
         """Move to ``positions`` while the flow is stopped; what was fetched before is forgotten."""
+        await self.bounds.close()
         self.epoch += 1
         self._buffered_partitions.clear()
         for tp, offset in positions.items():
@@ -232,6 +245,10 @@ class Consumer(driver.Consumer):
                 await asyncio.wait_for(event.wait(), timeout=1.0)
             except TimeoutError:
                 continue
+
+    async def on_stop(self) -> None:
+        await self.bounds.close()
+        await super().on_stop()
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """FAUST.md 9: Faust's stall detection mixes two clocks; ours is the progress watch of the worker."""

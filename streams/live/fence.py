@@ -105,19 +105,21 @@ class Restore:
         """The writes among ``records`` that count, in order; fences take effect and are not returned."""
         writes: list[tuple[bytes, bytes | None]] = []
         for record in records:
-            if record.key.startswith(FENCE_PREFIX):
-                if record.writer != NO_WRITER:
-                    self.writer = record.writer
-            elif record.writer == self.writer and self.writer != NO_WRITER:
-                self.shadowed.pop(record.key, None)
-                if record.key == PARTITION_KEY:
+            _, key, value, writer, tally = record
+            if key.startswith(FENCE_PREFIX):
+                if writer != NO_WRITER:
+                    self.writer = writer
+            elif writer == self.writer and writer != NO_WRITER:
+                if self.shadowed:
+                    self.shadowed.pop(key, None)
+                if key == PARTITION_KEY:
                     self.tally = None
-                elif record.tally is not None:
-                    self.tally = record.tally
-                writes.append((record.key, record.value))
+                elif tally is not None:
+                    self.tally = tally
+                writes.append((key, value))
             else:
                 self.refused += 1
-                self.shadowed[record.key] = None
+                self.shadowed[key] = None
         return writes
 
 

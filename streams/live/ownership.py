@@ -6,8 +6,9 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -19,6 +20,7 @@ from streams.core.tally import Tally, waiting
 from streams.dead_letters import letter_limit
 from streams.live.accounts import waiting_in
 from streams.live.changelog import Changelog, ChangelogReader, breathe
+from streams.live.collector import collector_at_rest
 from streams.live.consumer import Consumer
 from streams.live.effects import EffectsInOrder
 from streams.live.exits import Exits
@@ -58,7 +60,7 @@ class RestorableEngine(Engine, Protocol):
     epochs: list[int]
     applied_until: int
 
-    def restore(self, user_id: str, value: bytes) -> None: ...
+    def restore_all(self, profiles: Iterable[tuple[bytes, bytes]]) -> None: ...
 
 
 EngineFor = Callable[[int, PendingProfiles], RestorableEngine]
@@ -291,7 +293,8 @@ class Ownership:
                 self._start(partition, held)
                 return held.starts
 
-        starts = await asyncio.gather(*(one(partition) for partition in sorted(partitions)))
+        with collector_at_rest():
+            starts = await asyncio.gather(*(one(partition) for partition in sorted(partitions)))
         return {tp: offset for start in starts for tp, offset in start.items()}
 
     def _step(self, doing: str) -> None:
@@ -332,11 +335,12 @@ class Ownership:
             engine = self._engine_for(partition, profiles)
             engine.watermark, engine.newest, engine.clock = record.watermark, record.newest, record.clock
             engine.applied_until = record.applied_until
-            for count, (key, value) in enumerate(taken.store.profiles(), start=1):
-                engine.restore(key.decode(), value)
-                if count % RESTORE_CHUNK == 0:
-                    self._step(f"loading the profiles of partition {partition}, {count} so far")
-                    await breathe()
+            count, profiles_of_all = 0, taken.store.profiles()
+            while portion := list(islice(profiles_of_all, RESTORE_CHUNK)):
+                engine.restore_all(portion)
+                count += len(portion)
+                self._step(f"loading the profiles of partition {partition}, {count} so far")
+                await breathe()
         except BaseException:
             taken.store.close()
             raise

@@ -110,6 +110,11 @@ class CopartitionedTables(TableManager):
     partition n of several topics (FAUST.md 24). Our changelog is not Faust's: it is never subscribed to.
     """
 
+    async def on_start(self) -> None:
+        """Faust's own first waits a second for tables to be declared."""
+        await self._update_channels()
+        await self.recovery.start()
+
     @property
     def changelog_topics(self) -> set[str]:
         return {cast(Any, self.app).changelog_topic}

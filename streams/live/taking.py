@@ -118,7 +118,7 @@ async def _restore(
                 raise _cut_off(store, changelog, "the changelog has another record there")
             records = records[1:]
         # The position moves at the end only: keys to be written again are known to this restore alone.
-        store.write(restore.counted(records))
+        store.load(restore.counted(records))
         read += len(records)
         if records:
             progress(fence - records[-1].offset, len(records))

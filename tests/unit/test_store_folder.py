@@ -10,7 +10,7 @@ import pytest
 
 from streams.core.errors import StateError
 from streams.live.log_identity import LogIdentity, decode_identity
-from streams.live.store import CopyPosition, MemoryStore, StoreFolder
+from streams.live.store import CopyPosition, MemoryStore, RocksStore, StoreFolder
 from tests.support.stored_states import STATES
 
 HERE = LogIdentity(changelog="log", cluster_id="kafka", partitions=4, inputs=("c", "s", "p"))
@@ -113,6 +113,23 @@ def test_a_copy_whose_restore_was_not_finished_is_thrown_away(tmp_path: Path) ->
     assert StoreFolder(tmp_path, HERE).open(0).get(b"ann") is None
 
 
+def test_a_copy_whose_bulk_restore_was_not_finished_is_thrown_away(tmp_path: Path) -> None:
+    store = StoreFolder(tmp_path, HERE).open(0)
+    assert isinstance(store, RocksStore)
+    store.load((b"u%06d" % number, b"v" * 1_000) for number in range(40_000))
+    assert not store.empty
+    store.close()
+    assert StoreFolder(tmp_path, HERE).open(0).get(b"u000000") is None
+
+
+def test_what_a_crash_left_of_a_file_of_a_restore_is_removed(tmp_path: Path) -> None:
+    StoreFolder(tmp_path, HERE).open(0).close()
+    left = tmp_path / "partition-0" / "db.loading.sst"
+    left.write_bytes(b"half a file")
+    StoreFolder(tmp_path, HERE).open(0)
+    assert not left.exists()
+
+
 def test_a_copy_that_the_changelog_does_not_continue_can_be_emptied(tmp_path: Path) -> None:
     filled(tmp_path)
     folder = StoreFolder(tmp_path, HERE)
@@ -124,6 +141,44 @@ def test_a_damaged_copy_is_thrown_away(tmp_path: Path) -> None:
     for file in (tmp_path / "partition-0" / "db").glob("MANIFEST*"):
         file.write_bytes(b"not a manifest")
     assert StoreFolder(tmp_path, HERE).open(0).position is None
+
+
+def damaged(root: Path, where: float) -> StoreFolder:
+    """A copy with a flipped byte in its largest file, so far from the beginning of it."""
+    folder = StoreFolder(root, HERE)
+    store = folder.open(0)
+    store.load((b"u%06d" % number, b"%d" % number * 200) for number in range(20_000))
+    store.write([], CopyPosition(5, 7, 1_000))
+    store.close()
+    files = (root / "partition-0" / "db").glob("*.sst")
+    file = max(files, key=lambda path: path.stat().st_size)
+    content = bytearray(file.read_bytes())
+    content[int(len(content) * where)] ^= 0xFF
+    file.write_bytes(content)
+    return folder
+
+
+@pytest.mark.parametrize("where", [0.1, 0.5, 0.8])
+def test_a_copy_of_which_a_block_cannot_be_read_says_so_when_it_is_read_from_end_to_end(
+    tmp_path: Path, where: float
+) -> None:
+    """RocksDB's iterator says that it is at its end."""
+    store = damaged(tmp_path, where).open(0)
+    with pytest.raises(StateError, match="is damaged") as caught:
+        list(store.profiles())
+    assert "it is rebuilt from the changelog" in caught.value.hint
+
+
+def test_a_copy_of_which_a_block_cannot_be_read_says_so_when_a_value_of_it_is_wanted(tmp_path: Path) -> None:
+    store = damaged(tmp_path, 0.5).open(0)
+    with pytest.raises(StateError, match="is damaged: Corruption"):
+        [store.get(b"u%06d" % number) for number in range(20_000)]
+
+
+def test_a_copy_whose_filter_cannot_be_read_is_thrown_away(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    store = damaged(tmp_path, 0.95).open(0)
+    assert (store.position, list(store.profiles())) == (None, [])
+    assert "it is damaged" in caplog.text
 
 
 def test_a_copy_held_by_another_owner_leaves_the_next_slot(tmp_path: Path) -> None:

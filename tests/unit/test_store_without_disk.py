@@ -42,6 +42,13 @@ def test_a_full_disk_is_told_with_the_folder_and_what_to_do(tmp_path: Path) -> N
     assert "Make room on the disk" in str(failure)
 
 
+def test_a_disk_too_full_for_a_restore_is_told_with_the_folder_and_what_to_do(tmp_path: Path) -> None:
+    store = RocksStore(tmp_path / "db", load_bytes=1_000)
+    with full_disk(), pytest.raises(StateError, match="Make room on the disk") as failure:
+        store.load([(b"ann", b"state" * 1_000)])
+    assert str(tmp_path) in str(failure.value)
+
+
 def test_a_copy_deleted_under_its_owner_can_still_be_closed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     store = RocksStore(tmp_path / "db")
     store.write([(b"ann", b"state")])
