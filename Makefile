@@ -69,7 +69,7 @@ study: setup ## candidates and families of features on the real logs, a table ou
 	@$(BIN)/python -m tests.study $(if $(SETS),--sets $(SETS)) $(if $(QUICK),--one-user-in 12) $(if $(ONLY),--only '$(ONLY)') \
 		$(if $(RESUME),--resume)
 
-# All of it, or with DOCS=1 whatever was asked for, is written down: docs/performance.json, .svg and .md.
+# All of it, or with DOCS=1 whatever was asked for, is written down: docs/performance.json, two flame graphs and docs/performance.md.
 BENCH_DOCS := $(if $(or $(DOCS),$(if $(ONLY)$(EVENTS)$(SHORT),,1)),1)
 BENCH_READY := $(VENV)/.ebbtide-bench-ready
 bench: $(BENCH_READY) ## what everything costs, a table with ratios (ONLY='engine restore' EVENTS=2000000 SHORT=1 FULL=1 JSON=file DOCS=1)

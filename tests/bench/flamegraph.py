@@ -22,6 +22,7 @@ from typing import Final, NamedTuple
 from tests.bench import stages
 from tests.bench.reference_logs import W1, written
 from tests.bench.sampling import Stack, module_of, sampled
+from tests.bench.worker_stacks import sampled_worker
 
 WIDTH: Final = 1_200
 ROW: Final = 17
@@ -123,7 +124,7 @@ def _colour(frame: str) -> str:
     return f"hsl({hue}, 62%, 74%)"
 
 
-def drawn(out: Path, events: int = EVENTS) -> None:
+def stages_drawn(out: Path, events: int = EVENTS) -> None:
     """Sample the stages of a worker over w1, and draw them.
 
     Raises
@@ -139,13 +140,29 @@ def drawn(out: Path, events: int = EVENTS) -> None:
     out.write_text(svg(tree(found, ROOT), title), encoding="utf-8")
 
 
+def worker_drawn(out: Path, events: int = EVENTS) -> None:
+    """Sample a worker on Apache Kafka while it catches up with w1, and draw it.
+
+    Raises
+    ------
+    Skipped
+        Apache Kafka or py-spy is missing, or py-spy may not look into a running process.
+    """
+    log = W1.scaled(events)
+    with tempfile.TemporaryDirectory(prefix="ebbtide-flames-") as scratch:
+        found = sampled_worker(log, Path(scratch))
+    title = f"CPU of a worker that catches up with {log.events:,} events of w1 on Apache Kafka"
+    out.write_text(svg(tree(found), title), encoding="utf-8")
+
+
 def main() -> None:
-    """Draw it anew."""
+    """Draw one anew."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--stages", action="store_true", help="the stages without Kafka, not a live worker")
     parser.add_argument("--events", type=int, default=EVENTS, metavar="N")
     asked = parser.parse_args()
-    drawn(asked.out, asked.events)
+    (stages_drawn if asked.stages else worker_drawn)(asked.out, asked.events)
 
 
 if __name__ == "__main__":

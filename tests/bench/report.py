@@ -1,6 +1,6 @@
 """docs/performance.md: prose by hand (``performance_prose.md``), with what was measured put where ``{{name}}`` stands.
 
-python -m tests.bench.report            # docs/performance.json in, docs/performance.md and .svg out
+python -m tests.bench.report            # docs/performance.json in; .md and two flame graphs out
 """
 
 from __future__ import annotations
@@ -170,19 +170,20 @@ PARTS: Final[Mapping[str, Callable[[Mapping[str, Measured], str], str]]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the page, and draw the flame graph anew."""
+    """Write the page, and draw the flame graphs anew."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("results", nargs="?", type=Path, default=DOCS / "performance.json")
     parser.add_argument("--out", type=Path, default=DOCS / "performance.md")
-    parser.add_argument("--no-flames", action="store_true", help="leave the flame graph as it is")
+    parser.add_argument("--no-flames", action="store_true", help="leave the flame graphs as they are")
     asked = parser.parse_args(arguments)
     results = read(asked.results)
     asked.out.write_text(page(PROSE.read_text(encoding="utf-8"), results), encoding="utf-8")
     if not asked.no_flames:
-        try:
-            flamegraph.drawn(asked.out.with_suffix(".svg"))
-        except Skipped as why:
-            print(f"the flame graph stays as it is: {why}", file=sys.stderr)
+        for draw, name in ((flamegraph.worker_drawn, "worker"), (flamegraph.stages_drawn, "stages")):
+            try:
+                draw(asked.out.with_name(f"performance-{name}.svg"))
+            except Skipped as why:
+                print(f"the flame graph of the {name} stays as it is: {why}", file=sys.stderr)
     return 0
 
 

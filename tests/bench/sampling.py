@@ -18,7 +18,7 @@ Stack = tuple[str, ...]
 """Frames from the outermost on, as ``function (path/of/module.py)``."""
 
 
-def sampled(command: Sequence[str | Path], folded: Path, rate_hz: int = RATE_HZ) -> Counter[Stack]:
+def sampled(command: Sequence[str | Path], folded: Path) -> Counter[Stack]:
     """Run a command to its end and tell in how many samples each stack was found on the CPU.
 
     The sampler has another core than the command: on the same one it would wake up when the command waits.
@@ -33,15 +33,25 @@ def sampled(command: Sequence[str | Path], folded: Path, rate_hz: int = RATE_HZ)
     Raises
     ------
     Skipped
-        py-spy is not installed, or may not look into processes here.
+        py-spy is not installed.
+    """
+    tested, beside = cores()
+    finished([*recording(folded), "--", "taskset", "--cpu-list", str(tested), *command], [beside], 1)
+    return stacks(folded)
+
+
+def recording(folded: Path, rate_hz: int = RATE_HZ) -> list[str | Path]:
+    """The command that samples, but for what it is to look at.
+
+    Raises
+    ------
+    Skipped
+        py-spy is not installed.
     """
     spy = Path(sys.executable).with_name("py-spy")
     if not spy.is_file():
         raise Skipped("py-spy is not installed: `make bench` installs requirements-bench.lock")
-    recording: list[str | Path] = [spy, "record", "--format", "raw", "--rate", str(rate_hz)]
-    tested, beside = cores()
-    finished([*recording, "--output", folded, "--", "taskset", "--cpu-list", str(tested), *command], [beside], 1)
-    return stacks(folded)
+    return [spy, "record", "--format", "raw", "--rate", str(rate_hz), "--output", folded]
 
 
 def stacks(folded: Path) -> Counter[Stack]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as Tree
+from collections import Counter
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
@@ -21,6 +22,7 @@ from tests.bench.results import Measured, figures, keep, ratio, read
 from tests.bench.sampling import stacks
 from tests.bench.scale_plan import plan
 from tests.bench.table import table_of
+from tests.bench.worker_stacks import by_thread
 
 MACHINE = {"cpu": "a CPU", "cores": 2, "memory_gib": 4.0, "kernel": "6", "python": "3.11", "packages": {}, "load": 0.1}
 
@@ -226,3 +228,16 @@ def test_samples_of_the_engine_are_shared_out_by_module() -> None:
         ("decode (streams/codec.py)",): 9,
     }
     assert parts(found) == {"engine: fold": 5, "engine: scores and decisions": 3, REST: 2}
+
+
+def test_a_live_workers_stacks_begin_with_the_thread_and_leave_the_event_loop_out() -> None:
+    found = {
+        ("thread (7): MainThread", "run (asyncio/runners.py)", "Handle._run (asyncio/events.py)", "take (a.py)"): 3,
+        ("thread (7): MainThread", "BaseEventLoop._run_once (asyncio/base_events.py)"): 1,
+        ("thread (9): fetch", "Handle._run (asyncio/events.py)", "unpack (b.py)"): 2,
+    }
+    assert by_thread(Counter(found)) == {
+        ("MainThread", "take (a.py)"): 3,
+        ("MainThread", "event loop"): 1,
+        ("fetch", "unpack (b.py)"): 2,
+    }
