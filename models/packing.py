@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -39,7 +40,13 @@ def unpacked(text: object, length: int) -> Vector:
 
 def triangle_of(matrix: Vector) -> Vector:
     """The lower triangle of a symmetric matrix, row by row."""
-    return matrix[np.tril_indices(len(matrix))]
+    return matrix[_lower(len(matrix))]
+
+
+@lru_cache(maxsize=16)
+def _lower(size: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Rows and columns of a lower triangle: of as many sizes as there are catalogues."""
+    return np.tril_indices(size)
 
 
 def unpack(text: object, size: int) -> Vector:
@@ -50,7 +57,7 @@ def unpack(text: object, size: int) -> Vector:
     ValueError
         As :func:`unpacked`.
     """
-    rows, columns = np.tril_indices(size)
+    rows, columns = _lower(size)
     values = unpacked(text, len(rows))
     matrix = np.zeros((size, size))
     matrix[rows, columns] = values

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from math import expm1
+from math import expm1, log1p
 from typing import Final
 
 from streams.core.causes import Cause
 from streams.core.composing import Composer
+from streams.core.events import DAY_MS
 from streams.core.evidence import band_name
 from streams.core.feature_vector import vector
 from streams.core.features import NAMES
@@ -16,6 +17,7 @@ from streams.core.policy import band_of
 from streams.core.ports import ChurnScorer, Cut, Facts, Output
 from streams.core.profile import AFTER_EVENTS, Profile
 from streams.core.reasons import Told, changed, families, reasons
+from streams.core.rhythm import gap_days
 from streams.core.stored_profile import Served
 from streams.core.tally import CHURN, OPENED
 from streams.core.value import Value
@@ -136,8 +138,12 @@ class Risk:
         else:
             # The simple rule customers are ranked by until there is a model: silence against the usual gap.
             if features is None:
-                features = vector(profile.view, at, self._policy)
-            body["rank_score"] = round(expm1(features[_RECENCY]) / (expm1(features[_GAP]) + 1), 6)
+                # Nothing else of the vector is asked of who is scored cold.
+                silence = log1p((at - profile.view.last_order) / DAY_MS)
+                gap = log1p(gap_days(profile.view, self._policy))
+            else:
+                silence, gap = features[_RECENCY], features[_GAP]
+            body["rank_score"] = round(expm1(silence) / (expm1(gap) + 1), 6)
         asked = "scheduled" if scheduled else "event"
         # Which records had come by then, the wall clock decides: what is said is part of the name.
         said = f"{probability}:{band_name(previous)}:{band_name(band)}"
