@@ -36,7 +36,7 @@ def backfill(path: Path, out: Path) -> Run:
     records = summary["records"]
     if records["rejected"] or not records["accepted"]:
         raise BenchmarkFailed(f"a reference log has no rejects: {summary['rejected_by_reason']}")
-    written = sum(file.stat().st_size for file in out.iterdir())
+    written = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
     more = {"users": float(summary["users"]), "written_bytes_per_event": written / records["read"]}
     return replace(run, events=records["read"], more=more)
 
