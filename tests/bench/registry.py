@@ -31,6 +31,7 @@ class Benchmark(NamedTuple):
 BENCHMARKS: Final[tuple[Benchmark, ...]] = (
     Benchmark("engine", "tests.bench.engine"),
     Benchmark("backfill", "tests.bench.backfill"),
+    Benchmark("ray", "tests.bench.ray_workers"),
     Benchmark("users", "tests.bench.users"),
     Benchmark("restore", "tests.bench.restore"),
     Benchmark("worker", "tests.bench.worker"),
