@@ -129,6 +129,23 @@ def cut_record(
     return record
 
 
+def rebased(cut: Mapping[str, Any], *, partitions: int, next_offset: int) -> dict[str, Any]:
+    """The same model, for a trainer that reads on in another ``training-examples``.
+
+    Parameters
+    ----------
+    cut
+        Of a run that ended; nothing it had not learned may be missing behind ``next_offset``.
+    partitions
+        Number of partitions of the inputs that mark there. Nothing is known of them yet.
+    next_offset
+        Where to read on.
+    """
+    resume = {**cut["resume"], "position": next_offset, "marks": [None] * partitions, "ahead": [{}] * partitions}
+    record = {**cut, "next_offset": next_offset, "resume": resume}
+    return {**record, "checksum": checksum_of(record)}
+
+
 def verify(record: object, *, horizons: Mapping[str, int] | None = None) -> dict[str, Any]:
     """The record, once it is known to be a cut of ours, whole, and of these horizons (in days, by head).
 

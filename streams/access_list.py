@@ -26,6 +26,7 @@ class Role(StrEnum):
     RELEASER = "releaser"
     MODELLER = "modeller"
     REPLAYER = "replayer"
+    BOOTSTRAPPER = "bootstrapper"
     SUBSCRIBER = "subscriber"
 
 
@@ -39,6 +40,7 @@ WORKS: Final[dict[Role, str]] = {
     Role.RELEASER: "`ebbtide outputs`",
     Role.MODELLER: "`ebbtide model rollback`",
     Role.REPLAYER: "`ebbtide replay`; with `--out` only `Read`.",
+    Role.BOOTSTRAPPER: "`ebbtide bootstrap`, before the first worker.",
     Role.SUBSCRIBER: "Services of yours that act on outputs; besides, `Read` on the consumer group of each.",
 }
 """What runs as each role."""
@@ -53,6 +55,7 @@ COMMANDS: Final[dict[Role, tuple[str, ...]]] = {
     Role.RELEASER: ("outputs",),
     Role.MODELLER: ("model rollback",),
     Role.REPLAYER: ("replay",),
+    Role.BOOTSTRAPPER: ("bootstrap",),
     Role.SUBSCRIBER: ("subscribers",),
 }
 """As whom each writer and reader of the catalogue works. An operator's ``topics`` looks at all and reads none."""
@@ -63,6 +66,7 @@ SETUP: Final[dict[Role, tuple[str, ...]]] = {
     Role.TRAINER: (topics.TRAINING_EXAMPLES, topics.MODEL_CUTS, topics.MODEL_EVENTS, topics.MODEL_SCORECARD),
     Role.PUBLISHER: INPUT_TOPICS,
     Role.OPERATOR: tuple(CATALOGUE),
+    Role.BOOTSTRAPPER: tuple(CATALOGUE),
     Role.REDRIVER: (*INPUT_TOPICS, topics.DEAD_LETTER_DECISIONS),
 }
 """Topics whose partitions, compaction and retention a role checks before it begins."""
@@ -126,6 +130,8 @@ def access_list(role: Role, settings: Settings) -> list[Entry]:
     ]
     if role is Role.WORKER:
         found.append(Entry("Read", "group", settings.group_id, "the workers share the partitions as this group"))
+    if role is Role.BOOTSTRAPPER:
+        found.append(Entry("Read", "group", settings.group_id, "its offsets are set, which shows that no worker runs"))
     named = {entry.name for entry in found}
     for name in SETUP.get(role, ()):
         full = topic_name(name, settings)

@@ -150,12 +150,19 @@ class Topic:
 
 
 def _input(name: str, purpose: str) -> Topic:
-    writers, readers = ("publish", "dead-letters"), ("worker", "replay", "dead-letters")
+    # A bootstrap sets the group's offsets, for which Kafka asks that it may read.
+    writers, readers = ("publish", "dead-letters"), ("worker", "replay", "dead-letters", "bootstrap")
     return Topic(name, purpose, "user_id", Cleanup.DELETE, Keep.INPUT, writers, readers, stamped=True)
 
 
-def _output(name: str, purpose: str, key: str = "user_id", read_by: tuple[str, ...] = ("diff", "subscribers")) -> Topic:
-    return Topic(name, purpose, key, Cleanup.DELETE, Keep.OUTPUT, ("worker",), read_by)
+def _output(
+    name: str,
+    purpose: str,
+    key: str = "user_id",
+    read_by: tuple[str, ...] = ("diff", "subscribers"),
+    written_by: tuple[str, ...] = ("worker",),
+) -> Topic:
+    return Topic(name, purpose, key, Cleanup.DELETE, Keep.OUTPUT, written_by, read_by)
 
 
 CATALOGUE: Final[dict[str, Topic]] = {
@@ -164,7 +171,11 @@ CATALOGUE: Final[dict[str, Topic]] = {
         _input(CLICKS, "what users looked at, put in carts, shared"),
         _input(SEARCHES, "what users searched for"),
         _input(PURCHASES, "what users bought and gave back"),
-        _output(SEGMENT_CHANGES, "a user moved to another stage, tier or risk band, with the evidence"),
+        _output(
+            SEGMENT_CHANGES,
+            "a user moved to another stage, tier or risk band, with the evidence",
+            written_by=("worker", "bootstrap"),
+        ),
         _output(CHURN_RISK, "how likely a customer is to churn, with reasons"),
         _output(PURCHASE_PROPENSITY, "how likely a user, customer or visitor, is to buy within days"),
         _output(CUSTOMER_VALUE, "what a customer is expected to spend, within the horizon and within a year"),
@@ -213,8 +224,8 @@ CATALOGUE: Final[dict[str, Topic]] = {
             "user_id",
             Cleanup.COMPACT,
             Keep.NEWEST,
-            ("worker",),
-            ("profile", "diff", "subscribers"),
+            ("worker", "bootstrap"),
+            ("profile", "diff", "subscribers", "bootstrap"),
             tombstone_ms=DAY_MS,
         ),
         Topic(
@@ -223,8 +234,12 @@ CATALOGUE: Final[dict[str, Topic]] = {
             "user_id",
             Cleanup.DELETE,
             Keep.FOR_EVER,  # rare beside events; a trainer that starts from nothing learns the same model again
-            ("worker", "model rollback"),  # it asks the trainer here, in the order of what it learns
-            ("trainer",),
+            (
+                "worker",
+                "model rollback",
+                "bootstrap",
+            ),  # a rollback asks the trainer here, in the order of what it learns
+            ("trainer", "bootstrap"),
             single=True,
         ),
         Topic(
@@ -233,8 +248,8 @@ CATALOGUE: Final[dict[str, Topic]] = {
             "day",
             Cleanup.DELETE,
             Keep.FOR_EVER,  # `worker --clock log` scores with the cuts of the events' days
-            ("trainer",),
-            ("worker", "trainer", "model", "model rollback"),
+            ("trainer", "bootstrap"),
+            ("worker", "trainer", "model", "model rollback", "bootstrap"),
             single=True,
         ),
         Topic(
@@ -263,8 +278,8 @@ CATALOGUE: Final[dict[str, Topic]] = {
             "user_id, or the name of the record",
             Cleanup.COMPACT,
             Keep.NEWEST,
-            ("worker",),
-            ("worker",),
+            ("worker", "bootstrap"),
+            ("worker", "bootstrap"),
             # A zombie's value may stand behind the good one until the next owner has rewritten it: the good one must
             # still be there when that owner restores.
             compaction_lag_ms=HOUR_MS,

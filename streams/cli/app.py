@@ -34,6 +34,7 @@ COMMANDS: Final = (
     "worker",
     "trainer",
     "backfill",
+    "bootstrap",
     "replay",
     "diff",
     "policy",

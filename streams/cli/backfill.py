@@ -29,6 +29,7 @@ def register(app: typer.Typer) -> None:
             ("everybody scored at an instant", "ebbtide backfill orders.parquet --out out --score-at 2011-08-31"),
             ("a long log, on two cores", "ebbtide backfill year.parquet --out out --workers 2"),
             ("then look at one customer", "ebbtide profile 17850 --from out"),
+            ("or go on from there, live", "ebbtide bootstrap out"),
             more="An interrupted run leaves nothing behind; an earlier result in DIR stays until the new one is whole.",
         ),
     )(backfill)
@@ -66,6 +67,9 @@ def backfill(
     ray_address: Annotated[
         str | None, typer.Option(metavar="ADDR", help="A Ray cluster to run them on; without it, this machine.")
     ] = None,
+    handover: Annotated[
+        bool, typer.Option("--handover/--no-handover", help="Leave what ebbtide bootstrap needs, in DIR/handover.")
+    ] = True,
 ) -> None:
     """Run event logs through the engine and the trainer, into a folder of results.
 
@@ -91,6 +95,7 @@ def backfill(
         look_back_days=look_back_days,
         grace_ms=round(settings.grace_minutes * MINUTE_MS),
         hold_least_users=settings.hold_least_users,
+        stored_profiles=handover,
     )
     # Workers start while the logs are looked through.
     with shards_of(workers, options, note, ray_address=ray_address) as shards:

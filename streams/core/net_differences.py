@@ -21,6 +21,8 @@ LIFECYCLE: Final = "lifecycle"
 VALUE_TIER: Final = "value_tier"
 RISK_BAND: Final = "risk_band"
 DIMENSIONS: Final = (LIFECYCLE, VALUE_TIER, RISK_BAND)
+_DIMENSIONS: Final = range(len(DIMENSIONS))
+_NOTHING: Final = (None, None, None)
 TOPIC: Final = SEGMENT_CHANGES
 
 
@@ -137,16 +139,13 @@ class NetDifferences:
 
     def changes(self, portrait: Portrait, told: Told | None, last_seq: int) -> list[Change]:
         """What is different, each under a sequence number of its own that ends with ``last_seq``."""
-        before = (None, None, None) if told is None else (told.stage, told.tier, told.band)
-        different = [
-            (dimension, previous, current)
-            for dimension, previous, current in zip(DIMENSIONS, before, portrait.standing(), strict=True)
-            if previous != current
-        ]
+        before = _NOTHING if told is None else (told.stage, told.tier, told.band)
+        standing = portrait.standing()
+        different = [at for at in _DIMENSIONS if before[at] != standing[at]]
         first = last_seq - len(different) + 1
         return [
-            self._change(portrait, dimension, previous, current, seq)
-            for seq, (dimension, previous, current) in enumerate(different, start=first)
+            self._change(portrait, DIMENSIONS[at], before[at], standing[at], seq)
+            for seq, at in enumerate(different, start=first)
         ]
 
     def _change(

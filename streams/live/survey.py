@@ -69,7 +69,7 @@ async def survey(settings: Settings, progress: ReportProgress = lambda read, all
     for partition in range(settings.partitions):
         reader = _reader(settings, partition)
         end = await log_end(settings, (changelog, partition), stall_s=settings.restore_timeout_s)
-        record, profiles[partition] = await _recorded(reader, end - 1)
+        record, profiles[partition] = await recorded(reader, end - 1)
         now = Surroundings(
             partition=partition,
             partitions=settings.partitions,
@@ -112,7 +112,7 @@ async def accept(settings: Settings, standings: Sequence[Standing], *, patience_
                 raise misfit.error()
     if patience_s is None:
         patience_s = settings.session_timeout_s + COORDINATOR_SLACK_S
-    await _commit(settings, {one.partition: accepted(one.record, one.now) for one in wanted}, patience_s)
+    await commit_while_stopped(settings, {one.partition: accepted(one.record, one.now) for one in wanted}, patience_s)
     producer = Producer(settings)
     await producer.start()
     try:
@@ -127,7 +127,7 @@ def _judged(one: Standing, named: int, *, has_profiles: bool) -> Standing:
     return Standing(one.record, now, tuple(misfits(one.record, now, has_profiles=has_profiles)))
 
 
-async def _recorded(reader: ChangelogReader, last: int) -> tuple[PartitionRecord, bool]:
+async def recorded(reader: ChangelogReader, last: int) -> tuple[PartitionRecord, bool]:
     """The partition record that counts up to an offset, and whether anybody is known."""
     restore, raw, has_profiles = Restore(), None, False
     async for records in reader.read(0, last):
@@ -162,7 +162,14 @@ async def _inputs_now(
     )
 
 
-async def _commit(settings: Settings, records: dict[int, PartitionRecord], patience_s: float) -> None:
+async def commit_while_stopped(settings: Settings, records: dict[int, PartitionRecord], patience_s: float) -> None:
+    """Set the group's offsets to the positions of records, by partition, which Kafka allows while no worker runs.
+
+    Raises
+    ------
+    BrokerError
+        The group has had members for ``patience_s`` seconds, or the broker does not answer.
+    """
     offsets = {
         TopicPartition(topic_name(name, settings), partition): known.next
         for partition, record in records.items()
@@ -198,7 +205,7 @@ async def _write(settings: Settings, producer: Producer, one: Standing) -> None:
     writer = int.from_bytes(os.urandom(8), "big") or 1
     changelog = Changelog(producer, reader, one.now.changelog, one.partition, writer)
     fence = await changelog.fence()
-    record, _ = await _recorded(reader, fence)
+    record, _ = await recorded(reader, fence)
     if record != one.record:
         raise BrokerError(
             f"A worker has written to {changelog.where} meanwhile.",

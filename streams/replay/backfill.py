@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from streams.replay.files import EventLog
+from streams.replay.handover import FOLDER as HANDOVER
+from streams.replay.handover import HandoverWriter
 from streams.replay.offline import OfflineRun, Progress, RunOptions
 from streams.replay.ray_crew import RayCrew
 from streams.replay.result_folder import ResultFolder
@@ -35,7 +37,7 @@ def run_backfill(
     out
         The result folder; an earlier result there is replaced when this one is whole.
     options
-        What to do.
+        What to do; with ``stored_profiles`` it leaves what ``ebbtide bootstrap`` goes on from.
     started_ms
         The wall clock at the start: an event later than this is from the future.
     on_progress
@@ -55,8 +57,12 @@ def run_backfill(
     WorkersError
         The workers that hold the users could not be had, or ended again and again.
     """
+    source = FileSource(logs, started_ms)
     with ResultFolder(out) as folder:
-        return OfflineRun(FileSource(logs, started_ms), folder, options, on_progress, shards).run()
+        if not options.stored_profiles:
+            return OfflineRun(source, folder, options, on_progress, shards).run()
+        with HandoverWriter(folder.part(HANDOVER)) as handover:
+            return OfflineRun(source, folder, options, on_progress, shards, handover).run()
 
 
 @contextmanager

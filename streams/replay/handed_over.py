@@ -13,7 +13,6 @@ from streams import codec, topics
 from streams.core.errors import InputFileError, OutputFolderError
 from streams.core.net_differences import Portrait, decode_portrait
 from streams.core.stored_profile import SCHEMA
-from streams.core.tally import CHURN, PROPENSITY
 from streams.replay.compression import decompressed
 from streams.replay.handover import (
     DOCUMENT,
@@ -32,11 +31,12 @@ _AGAIN: Final = "Run the backfill again."
 
 
 class HandedProfile(NamedTuple):
-    """One user: the stored profile, what of its scores waits by head, the portrait and its line as it was written."""
+    """One user: the stored profile, how many of its scores wait by head, the portrait and its line as written."""
 
     key: bytes
     value: bytes
-    waiting: dict[str, int]
+    churn: int
+    propensity: int
     portrait: Portrait | None
     line: bytes
 
@@ -94,7 +94,7 @@ class HandedOver:
                             _AGAIN,
                         )
                     users += 1
-                    yield HandedProfile(key, value, {CHURN: churn, PROPENSITY: propensity}, told, line)
+                    yield HandedProfile(key, value, churn, propensity, told, line)
                 left = lines.readline()
         except OSError as error:
             raise InputFileError(f"{self._portraits} cannot be read: {error.strerror}.", _AGAIN) from error

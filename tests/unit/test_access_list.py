@@ -77,9 +77,10 @@ def test_names_carry_the_prefix_and_the_group_its_name() -> None:
     assert [entry.name for entry in entries if entry.kind == "group"] == ["shop"]
 
 
-def test_nobody_but_workers_reads_state_and_nobody_but_trainer_and_replay_writes_models() -> None:
-    assert {role for role in Role if CHANGELOG in may(role, "Read") | may(role, "Write")} == {Role.WORKER}
-    assert {role for role in Role if MODEL_CUTS in may(role, "Write")} == {Role.TRAINER}
+def test_only_worker_and_bootstrap_touch_state_and_only_trainer_and_bootstrap_write_models() -> None:
+    state = {role for role in Role if CHANGELOG in may(role, "Read") | may(role, "Write")}
+    assert state == {Role.WORKER, Role.BOOTSTRAPPER}
+    assert {role for role in Role if MODEL_CUTS in may(role, "Write")} == {Role.TRAINER, Role.BOOTSTRAPPER}
 
 
 def test_no_entry_is_given_twice() -> None:
