@@ -72,7 +72,7 @@ study: setup ## candidates and families of features on the real logs, a table ou
 # All of it, or with DOCS=1 whatever was asked for, is written down: docs/performance.json, two flame graphs and docs/performance.md.
 BENCH_DOCS := $(if $(or $(DOCS),$(if $(ONLY)$(EVENTS)$(SHORT),,1)),1)
 BENCH_READY := $(VENV)/.ebbtide-bench-ready
-bench: $(BENCH_READY) ## what everything costs, a table with ratios (ONLY='engine restore' EVENTS=2000000 SHORT=1 FULL=1 JSON=file DOCS=1)
+bench: ray $(BENCH_READY) ## what everything costs, a table with ratios (ONLY='engine restore' EVENTS=2000000 SHORT=1 FULL=1 JSON=file DOCS=1)
 	@$(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY)) $(if $(EVENTS),--events $(EVENTS)) $(if $(SHORT),--short) \
 		$(if $(FULL),--full) $(if $(REPEATS),--repeats $(REPEATS)) \
 		$(if $(JSON),--json $(JSON),$(if $(BENCH_DOCS),--json docs/performance.json))
