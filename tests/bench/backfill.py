@@ -12,7 +12,7 @@ from typing import Final
 
 from tests.bench import plain
 from tests.bench.benchmark import Asked
-from tests.bench.engine import logs_of
+from tests.bench.engine import logs_of, repeats_on
 from tests.bench.measuring import BenchmarkFailed, Result, Run, cores, finished, interleaved
 from tests.bench.reference_logs import W1
 
@@ -32,7 +32,7 @@ def measure(asked: Asked) -> Iterator[Result]:
             "ebbtide backfill": partial(backfill, path, asked.scratch / "backfilled", start_s=start_s),
             "plain counting": partial(counting, path, asked.scratch / "counted.jsonl"),
         }
-        yield from interleaved("backfill", log, candidates, asked.repeats_of(), asked.heard)
+        yield from interleaved("backfill", log, candidates, repeats_on(asked, log), asked.heard)
 
 
 def backfill(path: Path, out: Path, *, start_s: float = 0.0) -> Run:

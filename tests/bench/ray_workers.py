@@ -30,7 +30,7 @@ def measure(asked: Asked) -> Iterator[Result]:
         raise Skipped("Ray is not installed: it is in the extra ebbtide[ray]")
     if len(os.sched_getaffinity(0)) < 2:
         raise Skipped("two workers need two cores")
-    log = W1.scaled(asked.events_of(usual=500_000, short=40_000))
+    log = W1.scaled(asked.events_of(usual=300_000, short=40_000))
     path = asked.file_of(log)
     hashes: dict[str, Any] = {}
     candidates = {
