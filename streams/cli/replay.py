@@ -69,7 +69,7 @@ def replay(
     """Run the input topics, as they stand now, through the engine and the trainer, without touching what is live.
 
     No consumer group is joined, nothing is committed, and the live topics and tables are only read. Records are
-    sorted by event time before the run: up to 64 MiB in memory, beyond that in the temporary folder (TMPDIR), which
+    sorted by event time before the run: up to 32 MiB in memory, beyond that in the temporary folder (TMPDIR), which
     then needs as much room as the records within --from and --to.
     """
     from streams.cli.instants import instant

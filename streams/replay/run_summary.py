@@ -10,7 +10,7 @@ from models.snapshots import model_hash
 from streams.core.breaker import HighestShare, Trip
 from streams.core.instants import format_instant
 from streams.core.state import NO_TIME
-from streams.core.tally import Counts, add
+from streams.core.tally import Counts, Tally, add
 from streams.replay.content_hash import ContentHash
 from streams.replay.pacing import Turn
 from streams.replay.reading import Reading
@@ -26,7 +26,7 @@ class RunAccount:
         self.counts: Counter[str] = Counter(dict.fromkeys(COUNTED, 0))
         self.written: Counter[str] = Counter()
         """Messages by topic."""
-        self.tally: Counts = {}
+        self.tally: Counts = Tally().body()
         self.users = 0
         self.watermark = NO_TIME
         self.pending = 0

@@ -10,11 +10,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from streams.core.errors import OutputFolderError
+from streams.replay.spool import RUNS_ALIKE
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-RUN_BYTES: Final = 64 << 20
+RUN_BYTES: Final = 32 << 20
 """Size of the batches that are sorted in memory at a time."""
 BATCH_ROWS: Final = 8_192
 
@@ -63,7 +64,7 @@ class SortedRuns:
         self._keys += keys
         self._rows += rows
         self._bytes += batch.nbytes
-        if self._bytes >= self._run_bytes:
+        if self._bytes >= self._run_bytes * (1 + len(self._written) // RUNS_ALIKE):
             self._write()
 
     def merged(self, unpacked: Callable[[pa.RecordBatch, list[int]], Iterable[Item]]) -> Iterator[Item]:

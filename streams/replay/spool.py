@@ -12,8 +12,10 @@ import msgspec
 
 from streams.core.errors import OutputFolderError
 
-RUN_BYTES: Final = 64 << 20
+RUN_BYTES: Final = 32 << 20
 """Encoded size of the entries that are sorted in memory at a time."""
+RUNS_ALIKE: Final = 128
+"""After so many runs they become larger: all their files are open while they are merged."""
 _LENGTH_BYTES: Final = 4
 
 Entry = TypeVar("Entry", bound=tuple[Any, ...])
@@ -42,7 +44,7 @@ class Spool(Generic[Entry]):
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder(kind).decode
         self._run_bytes = run_bytes
-        self._run: list[tuple[Entry, bytes]] = []
+        self._run: list[Entry] = []
         self._bytes = 0
         self._files: list[IO[bytes]] = []
         self._count = 0
@@ -67,24 +69,24 @@ class Spool(Generic[Entry]):
         OutputFolderError
             The temporary folder cannot be written.
         """
-        encoded = self._encode(entry)
-        self._run.append((entry, encoded))
-        self._bytes += len(encoded)
+        self._run.append(entry)
+        self._bytes += len(self._encode(entry))
         self._count += 1
-        if self._bytes >= self._run_bytes:
+        if self._bytes >= self._run_bytes * (1 + len(self._files) // RUNS_ALIKE):
             self._write_run()
 
     def entries(self) -> Iterator[Entry]:
         """Everything taken, sorted."""
         self._run.sort()
-        return merge((entry for entry, _ in self._run), *(self._read(file) for file in self._files))
+        return merge(self._run, *(self._read(file) for file in self._files))
 
     def _write_run(self) -> None:
         self._run.sort()
         try:
             file = tempfile.TemporaryFile(prefix="ebbtide-spool-")  # noqa: SIM115 - closed by __exit__
             self._files.append(file)
-            for _, encoded in self._run:
+            for entry in self._run:
+                encoded = self._encode(entry)
                 file.write(len(encoded).to_bytes(_LENGTH_BYTES, "big"))
                 file.write(encoded)
             file.flush()
