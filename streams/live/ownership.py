@@ -20,7 +20,6 @@ from streams.core.tally import Tally, waiting
 from streams.dead_letters import letter_limit
 from streams.live.accounts import waiting_in
 from streams.live.changelog import Changelog, ChangelogReader, breathe
-from streams.live.collector import collector_at_rest
 from streams.live.consumer import Consumer
 from streams.live.effects import EffectsInOrder
 from streams.live.exits import Exits
@@ -293,8 +292,7 @@ class Ownership:
                 self._start(partition, held)
                 return held.starts
 
-        with collector_at_rest():
-            starts = await asyncio.gather(*(one(partition) for partition in sorted(partitions)))
+        starts = await asyncio.gather(*(one(partition) for partition in sorted(partitions)))
         return {tp: offset for start in starts for tp, offset in start.items()}
 
     def _step(self, doing: str) -> None:
