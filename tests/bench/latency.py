@@ -20,7 +20,7 @@ from streams.topics import CHURN_RISK, PURCHASE_PROPENSITY, SEGMENT_CHANGES, top
 from tests.bench import live_load
 from tests.bench.benchmark import Asked, Skipped
 from tests.bench.live_processes import confined, running_broker
-from tests.bench.live_run import Cores, Installation, catch_up, check, fresh_settings, installation
+from tests.bench.live_run import Cores, Installation, as_run, catch_up, check, fresh_settings, installation
 from tests.bench.measuring import BenchmarkFailed, Result, Run, cores
 from tests.bench.open_loop import latencies_ms, percentile, unanswered
 from tests.bench.output_watch import OutputWatch
@@ -44,7 +44,7 @@ def measure(asked: Asked) -> Iterator[Result]:
     """One worker, three loads one after the other."""
     if missing := kafka_is_missing():
         raise Skipped(missing)
-    events, seconds = asked.events_of(100_000, short=40_000), WARM_S + (SECONDS / 2 if asked.short else SECONDS)
+    events, seconds = asked.events_of(200_000, short=40_000), WARM_S + (SECONDS / 2 if asked.short else SECONDS)
     tested, beside = cores()
     with running_broker("kafka", asked.scratch, beside) as kafka, confined({beside}):
         settings = fresh_settings(kafka, asked.scratch)
@@ -52,7 +52,7 @@ def measure(asked: Asked) -> Iterator[Result]:
         asked.heard(f"latency: a history of {events:,} events")
         published = publish_log(Recent(history, int(time.time() * 1_000)), settings)
         with installation(settings, Cores((tested,), beside), asked.scratch) as live:
-            capacity = catch_up(live, published).steady_per_s
+            capacity = as_run(catch_up(live, published)).per_second
             for number, share in enumerate(SHARES):
                 rate = share * capacity
                 asked.heard(f"latency: {share:.0%} of {capacity:,.0f} events/s, for {seconds:g} s")

@@ -30,7 +30,7 @@ from tests.bench.live_processes import Sample, Watched
 from tests.bench.measuring import Run
 from tests.bench.published_logs import Log, Published, publish_log
 
-LOOK_EVERY_S: Final = 0.5
+LOOK_EVERY_S: Final = 0.25
 APPLIED_WITHIN_S: Final = 3_600.0
 COMMITTED_WITHIN_S: Final = 15.0
 STAGES: Final = ("align", "engine", "outputs", "changelog", "store")
