@@ -45,10 +45,12 @@ def bootstrap(
     import asyncio
 
     from streams.live.bootstrap import bootstrap as load
+    from streams.live.garbage import collect_seldom
     from streams.replay.handed_over import HandedOver
     from streams.replay.outgoing import partition_of
 
     settings = settings_here()
+    collect_seldom()
     run = HandedOver(folder)
     started = time.monotonic()
     with progress("users") as bar:

@@ -18,7 +18,6 @@ from streams.live.bootstrap_load import Handed, Loading, told_before
 from streams.live.bootstrap_model import ModelHandover
 from streams.live.bootstrap_standing import Place, ended, places_to_load
 from streams.live.changelog import Changelog, ChangelogReader, FencedError
-from streams.live.collector import collector_at_rest
 from streams.live.fence import PARTITION_KEY
 from streams.live.outbox import Producer
 from streams.live.ownership import random_writer
@@ -142,8 +141,7 @@ async def _load(
     document = run.document
     differences = NetDifferences(document.applied_until, document.policy_version, document.horizon_days)
     loading = Loading(settings, producer, changelogs, partition_of, differences, await told_before(settings))
-    with collector_at_rest():
-        await loading.load(run.profiles(), progress)
+    await loading.load(run.profiles(), progress)
     tallies = {
         partition: _tally(partition, document.tally, loading.waiting.get(partition, {})) for partition in changelogs
     }
