@@ -12,8 +12,8 @@ from tests.bench.engine import WHOLE
 from tests.bench.results import Measured
 
 BUSY: Final = 0.5
-"""Share of its core that a worker may use day by day: bursts, an outage caught up with, and a lost worker fit into the
-rest."""
+"""Share of its capacity that a worker may be given day by day: bursts, an outage caught up with, and a lost worker fit
+into the rest. Latency is measured at it."""
 PARTITIONS_A_WORKER: Final = 4
 """Partitions cannot be changed later: so many times as many workers can share the work one day."""
 LEAST_WORKERS: Final = 2
@@ -40,8 +40,8 @@ class Load:
 class Costs:
     """What was measured. Bytes are those of one user, or of one event where named so."""
 
-    cpu_us: float
-    """CPU of a live worker on Apache Kafka for one event, µs."""
+    capacity_per_s: float
+    """Events a second of a live worker that catches up on Apache Kafka, with a core of its own."""
     base_mb: float
     """A worker that holds nobody, resident."""
     queued: float
@@ -79,7 +79,7 @@ class Deployment:
 def sized(load: Load, costs: Costs, settings: Settings | None = None) -> Deployment:
     """The deployment for a load; each line is one formula of the page."""
     kept = settings or Settings()
-    workers = max(LEAST_WORKERS, ceil(load.events_per_s * costs.cpu_us / 1e6 / BUSY))
+    workers = max(LEAST_WORKERS, ceil(load.events_per_s / costs.capacity_per_s / BUSY))
     partitions = max(kept.partitions, 2 ** ceil(log2(PARTITIONS_A_WORKER * workers)))
     theirs = load.users / workers
     cached = min(kept.cache_profiles, theirs) * costs.decoded
@@ -109,7 +109,7 @@ def costs_of(results: Mapping[str, Measured]) -> Costs | None:
         return None
     largest = max(held, key=lambda one: one.more["users"])
     return Costs(
-        cpu_us=worker.cpu_us_per_event,
+        capacity_per_s=worker.more["steady_per_s"],
         base_mb=empty.more["resident_mb"],
         queued=largest.more["queued_bytes"],
         decoded=largest.more["decoded_bytes"],

@@ -11,7 +11,7 @@ from tests.bench.scale_plan import workers_for
 from tests.bench.sizing import MB, Costs, Load, sized
 
 COSTS = Costs(
-    cpu_us=25.0,
+    capacity_per_s=40_000.0,
     base_mb=100.0,
     queued=200.0,
     decoded=5_000.0,
@@ -24,8 +24,8 @@ LOAD = Load(events_per_s=100_000, users=10_000_000)
 SETTINGS = Settings(cache_profiles=200_000, fetch_bytes=8 * MB, partitions=8)
 
 
-def test_workers_use_half_of_their_core() -> None:
-    # 100,000 × 25 µs = 2.5 cores
+def test_workers_are_given_half_of_their_capacity() -> None:
+    # 100,000 ÷ 40,000 = 2.5
     assert sized(LOAD, COSTS, SETTINGS).workers == 5
 
 
@@ -39,7 +39,7 @@ def test_partitions_leave_room_to_grow_fourfold() -> None:
 
 
 def test_there_are_no_fewer_partitions_than_the_default() -> None:
-    assert sized(Load(1, 10), replace(COSTS, cpu_us=1.0), replace(SETTINGS, partitions=12)).partitions == 12
+    assert sized(Load(1, 10), COSTS, replace(SETTINGS, partitions=12)).partitions == 12
 
 
 def test_memory_is_that_of_an_empty_worker_deadlines_cache_and_fetches() -> None:
@@ -72,5 +72,5 @@ def test_a_worker_restores_its_own_users() -> None:
 
 def test_more_workers_are_needed_where_each_doubling_makes_events_dearer() -> None:
     # n = 4 × 1.25 ** log2(n): 4 whole workers pay for what 7.73 do
-    whole, grown = workers_for(80_000, 50.0, 1.25, busy=1.0)
+    whole, grown = workers_for(80_000, 20_000.0, 1.25, busy=1.0)
     assert (whole, grown) == (4, 8)

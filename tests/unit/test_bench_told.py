@@ -172,19 +172,19 @@ def test_every_bound_of_the_gate_is_on_the_page() -> None:
     assert "| worker | CPU of a worker's stages over plain counting |" in report.page("{{gate}}", {})
 
 
+def workers(cpu_us_of_two: float) -> dict[str, Measured]:
+    one = result("1 worker", 25, benchmark="workers", busy_per_s=40_000.0, cores=2.0)
+    two = result("2 workers", cpu_us_of_two, benchmark="workers", busy_per_s=60_000.0, cores=2.0)
+    return {"workers": measured("workers", one, two)}
+
+
 def test_a_plan_is_made_of_what_two_workers_took() -> None:
-    workers = measured(
-        "workers", result("1 worker", 25, benchmark="workers"), result("2 workers", 25, benchmark="workers")
-    )
-    # 1,000,000 × 25 µs = 25 cores, each half busy
-    assert "| if an event costs a hundred workers what it costs one | 50 |" in plan({"workers": workers})
+    # 1,000,000 ÷ 40,000 = 25 workers at their capacity
+    assert "| if an event costs a hundred workers what it costs one | 50 |" in plan(workers(25))
 
 
 def test_no_plan_is_made_where_two_workers_stood_in_each_others_way() -> None:
-    workers = measured(
-        "workers", result("1 worker", 25, benchmark="workers"), result("2 workers", 50, benchmark="workers")
-    )
-    assert "no basis for a plan" in plan({"workers": workers})
+    assert "no basis for a plan" in plan(workers(50))
 
 
 # -- the flame graph ---------------------------------------------------------------------------------------------------
