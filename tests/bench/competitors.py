@@ -24,15 +24,7 @@ from pathlib import Path
 from typing import Final
 
 from streams.codec import decode
-from streams.topics import (
-    CHURN_RISK,
-    CUSTOMER_VALUE,
-    LATE_EVENTS,
-    PURCHASE_PROPENSITY,
-    SEGMENT_CHANGES,
-    TRAINING_EXAMPLES,
-    USER_PROFILES,
-)
+from streams.topics import USER_PROFILES
 from tests.bench.benchmark import Asked, Skipped
 from tests.bench.live_processes import confined, running_broker
 from tests.bench.live_run import Cores, apply_log, as_run, fresh_settings
@@ -42,17 +34,11 @@ from tests.bench.reference_logs import W1
 from tests.bench.rivals import events_topic
 from tests.bench.rivals.course import FAUST, NAMES, PARTITIONS, Lap, Track, commands, faust_share, laid, lap
 from tests.bench.rivals.expected import Expected, difference, difference_of_state, expect
+from tests.bench.rivals.portrait_job import OUTPUTS
 from tests.support.brokers import kafka_is_missing
 
 ABOUT: Final = "the whole job on Ebbtide, stock Faust, Quix Streams and Bytewax: same log, arithmetic, outputs"
-SAID: Final = (
-    SEGMENT_CHANGES,
-    CHURN_RISK,
-    PURCHASE_PROPENSITY,
-    CUSTOMER_VALUE,
-    LATE_EVENTS,
-    TRAINING_EXAMPLES,
-)
+SAID: Final = tuple(topic for topic in OUTPUTS if topic != USER_PROFILES)
 """What is held against the backfill; portraits depend on when they are sent."""
 CHANGELOGS: Final[Mapping[str, Callable[[Lap], str]]] = {
     FAUST: lambda lap: f"{lap.assignment.group}-profiles-changelog",
@@ -105,8 +91,7 @@ def runner(
     """What makes one checked run of a rival."""
 
     def run() -> Run:
-        topics = (*SAID, USER_PROFILES)
-        done = lap(rival, command, "portrait", track, outputs=topics, core=core, scratch=scratch, cuts=cuts)
+        done = lap(rival, command, "portrait", track, outputs=OUTPUTS, core=core, scratch=scratch, cuts=cuts)
         ids = [_id(record) for record in done.written(SAID)]
         check(rival, done, ids, expected)
         more = done.run.more | {"outputs_per_event": len(ids) / track.events}

@@ -57,12 +57,11 @@ def _totals(app: faust.App, assignment: Assignment, marks: Marks) -> None:
 def _portrait(app: faust.App, assignment: Assignment, marks: Marks) -> None:
     from streams.core.engine import PartitionEngine
     from streams.core.events import Position
-    from streams.topics import CATALOGUE
-    from tests.bench.rivals.portrait_job import PortraitJob, cuts_from
+    from tests.bench.rivals.portrait_job import OUTPUTS, PortraitJob, cuts_from
 
     raw: dict[str, Any] = {"key_type": bytes, "value_type": bytes, "key_serializer": "raw", "value_serializer": "raw"}
     events = app.topic(assignment.source, **raw)
-    outputs = {name: app.topic(assignment.prefix + name, **raw) for name in CATALOGUE}
+    outputs = {name: app.topic(assignment.prefix + name, **raw) for name in OUTPUTS}
     profiles: Any = app.Table("profiles", partitions=assignment.partitions, key_type=bytes, value_type=bytes)
     job = PortraitJob(cuts_from(assignment.cuts), "/faust")
     engines: dict[int, PartitionEngine] = {}

@@ -22,10 +22,28 @@ from streams.core.ports import Output
 from streams.core.profile_cache import ProfileStore
 from streams.model_records import SCHEMAS, new_cuts
 from streams.policies.reader import read_policy
-from streams.topics import TRAINING_EXAMPLES
+from streams.topics import (
+    CHURN_RISK,
+    CUSTOMER_VALUE,
+    LATE_EVENTS,
+    PURCHASE_PROPENSITY,
+    SEGMENT_CHANGES,
+    TRAINING_EXAMPLES,
+    USER_PROFILES,
+)
 
 HORIZON_DAYS: Final = 30
 PORTRAIT_EVERY_S: Final = 60.0
+OUTPUTS: Final = (
+    SEGMENT_CHANGES,
+    CHURN_RISK,
+    PURCHASE_PROPENSITY,
+    CUSTOMER_VALUE,
+    LATE_EVENTS,
+    TRAINING_EXAMPLES,
+    USER_PROFILES,
+)
+"""Where its messages go."""
 KINDS: Final = {"click": 0, "search": 1, "purchase": 2}
 
 

@@ -48,8 +48,7 @@ def portrait(app: Any, assignment: Assignment, marks: Marks) -> None:
     """The whole job. State is by key: a silent user's deadlines wait for that user's next event."""
     from streams.core.engine import PartitionEngine
     from streams.core.events import Position
-    from streams.topics import CATALOGUE
-    from tests.bench.rivals.portrait_job import Message, OneUser, PortraitJob, cuts_from
+    from tests.bench.rivals.portrait_job import OUTPUTS, Message, OneUser, PortraitJob, cuts_from
 
     class Body(Serializer):  # type: ignore[misc]
         """A message's bytes are its body."""
@@ -58,7 +57,7 @@ def portrait(app: Any, assignment: Assignment, marks: Marks) -> None:
             return message.value
 
     events = app.topic(assignment.source, key_deserializer="bytes", value_deserializer="bytes")
-    outputs = {name: app.topic(assignment.prefix + name, value_serializer=Body()) for name in CATALOGUE}
+    outputs = {name: app.topic(assignment.prefix + name, value_serializer=Body()) for name in OUTPUTS}
     job = PortraitJob(cuts_from(assignment.cuts), "/quix")
     engines: dict[int, tuple[OneUser, PartitionEngine]] = {}
 

@@ -57,9 +57,9 @@ def race(command: Sequence[str | Path], assignment: Assignment, core: int, log: 
             preexec_fn=end_with_parent(signal.SIGKILL),
         )
     try:
-        peak_kb = _followed(process, Path(assignment.marks), assignment.total, within_s)
+        peak_mb = _followed(process, Path(assignment.marks), assignment.total, within_s)
     finally:
-        if process.returncode is None:
+        if process.poll() is None:
             process.kill()
             process.wait()
     marks = marks_in(Path(assignment.marks))
@@ -68,7 +68,7 @@ def race(command: Sequence[str | Path], assignment: Assignment, core: int, log: 
         words = log.read_text(errors="replace")[-3_000:]
         came = f"{applied} of {assignment.total} events within {within_s:g} s"
         raise BenchmarkFailed(f"{log.stem} applied {came}:\n{words}")
-    return run_of(marks, assignment.total, peak_kb / 1024)
+    return run_of(marks, assignment.total, peak_mb)
 
 
 def run_of(marks: Sequence[Mark], total: int, peak_mb: float) -> Run:
@@ -93,17 +93,24 @@ def run_of(marks: Sequence[Mark], total: int, peak_mb: float) -> Run:
     return Run(total, last.at_s - first.at_s, marks[-1].cpu_s - first.cpu_s, peak_mb, more)
 
 
-def _followed(process: subprocess.Popen[bytes], marks: Path, total: int, within_s: float) -> int:
-    """Wait for its end, or end it where it takes too long; its highest resident memory in KiB."""
+def _followed(process: subprocess.Popen[bytes], marks: Path, total: int, within_s: float) -> float:
+    """Wait for its end, or end it where it takes too long; its highest resident memory in MiB.
+
+    What the kernel accounts to an ended child will not do: it begins with the memory of who forked it.
+    """
     until = time.monotonic() + within_s
-    applied = False
-    while True:
-        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
-        if pid:
-            process.returncode = os.waitstatus_to_exitcode(status)
-            return usage.ru_maxrss
+    applied, peak = False, 0.0
+    while process.poll() is None:
+        peak = max(peak, _peak_mb(process.pid))
         if not applied and (told := marks_in(marks)) and told[-1].applied >= total:
             applied, until = True, time.monotonic() + END_WITHIN_S
         if time.monotonic() > until:
             process.kill()
         time.sleep(LOOK_EVERY_S)
+    return peak
+
+
+def _peak_mb(pid: int) -> float:
+    """0 where it is about to begin, or has ended and nobody has asked for its exit code yet."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), 0.0)
