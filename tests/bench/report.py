@@ -114,8 +114,8 @@ def sizing(results: Mapping[str, Measured], _: str) -> str:
         )
     used = (
         f"With a capacity of {number(costs.capacity_per_s)} events/s, {number(costs.base_mb)} MB for a worker that "
-        f"holds nobody, and for each user {number(costs.queued)} B of deadlines, {number(costs.decoded)} B in the cache, "
-        f"{number(costs.stored)} B stored; {number(costs.written)} B for each profile written, "
+        f"holds nobody; for each user {number(costs.queued)} B of deadlines, {number(costs.decoded)} B in the cache "
+        f"and {number(costs.stored)} B stored; {number(costs.written)} B for each profile written, "
         f"{number(costs.told_per_event)} B of outputs an event, {number(costs.restored_per_s)} profiles/s restored."
     )
     return "\n".join([used, "", *lines])
