@@ -61,6 +61,7 @@ def backfill(
     score_at: Sequence[str] = (),
     look_back_days: int = 540,
     dedup_rows: bool = False,
+    handover: bool = False,
 ) -> Ran:
     """Run a backfill in this process."""
     options = RunOptions(
@@ -70,6 +71,7 @@ def backfill(
         score_at=tuple(instant(text) for text in score_at),
         look_back_days=look_back_days,
         dedup_rows=dedup_rows,
+        stored_profiles=handover,
     )
     run_backfill([open_log(path) for path in paths], folder, options, started_ms=STARTED_MS)
     return Ran(folder)
