@@ -25,6 +25,8 @@ from streams.replay.records import (
 )
 from streams.replay.spool import Spool
 
+_made: Final = tuple.__new__
+"""Makes a named tuple without looking at its arguments one by one: a third of the time."""
 TRIED_LINES: Final = 20
 """If none of so many first lines is a JSON object, the file is no event log."""
 TRIED_ROWS: Final = 1_000
@@ -80,21 +82,27 @@ class JsonLog:
                 yield row, line
 
     def _record(self, row: int, line: bytes) -> RawRecord:
-        if len(line.rstrip(b"\r\n")) > self._max_record_bytes:
+        if len(line) > self._max_record_bytes and len(line.rstrip(b"\r\n")) > self._max_record_bytes:
             fault = Fault("oversized", f"the line has more than {self._max_record_bytes} bytes")
             return RawRecord(row, None, None, line[: self._max_record_bytes], fault)
         try:
-            raw = codec.decode(line)
-        except codec.CodecError as error:
-            return RawRecord(row, None, None, line.rstrip(b"\r\n"), Fault("not_json", str(error)))
+            raw = codec.parse(line)
+        except ValueError:
+            return self._unparsed(row, line)
         if type(raw) is not dict:
             fault = Fault("not_an_object", f"a record must be a JSON object, this is {name_of(raw)}")
             return RawRecord(row, None, None, line.rstrip(b"\r\n"), fault)
         event_type = raw.get("event_type")
         kind = KINDS.get(event_type) if type(event_type) is str else None
-        return RawRecord(
-            row, kind, parse_instant(raw.get("ts")), raw, None if kind is not None else unknown_type(event_type)
-        )
+        unknown = None if kind is not None else unknown_type(event_type)
+        return _made(RawRecord, (row, kind, parse_instant(raw.get("ts")), raw, unknown))
+
+    def _unparsed(self, row: int, line: bytes) -> RawRecord:
+        try:
+            codec.decode(line)
+        except codec.CodecError as error:
+            return RawRecord(row, None, None, line.rstrip(b"\r\n"), Fault("not_json", str(error)))
+        raise AssertionError("it was no JSON a moment ago")
 
     def _look_through(self) -> None:
         """Read the whole file once: that it can be read, is a log, is in order, and what nobody will read of it."""
@@ -106,7 +114,7 @@ class JsonLog:
         for row, line in self._lines():
             self.rows += 1
             record = self._record(row, line)
-            check.see((order.key(record.ts_ms, record.kind),))
+            check.see_one(order.key(record.ts_ms, record.kind))
             if isinstance(record.raw, dict):
                 objects += 1
                 if missing:

@@ -115,6 +115,13 @@ class OrderCheck:
         self.kinds = True
         """Nor do kinds within an instant."""
 
+    def see_one(self, key: int) -> None:
+        """Take the next key."""
+        if key < self._last:
+            self.kinds = False
+            self.times &= key >> 2 >= self._last >> 2
+        self._last = key
+
     def see(self, keys: Sequence[int]) -> None:
         """Take the next keys, in file order."""
         before = self._last

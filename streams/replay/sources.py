@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from streams.core.events import INPUT_TOPICS, Position
 from streams.replay.files import EventLog, Fault, merge_logs, record_id
+
+
+_made: Final = tuple.__new__
+"""Makes a named tuple without looking at its arguments one by one: a third of the time."""
 
 
 class Original(NamedTuple):
@@ -79,16 +83,10 @@ class FileSource:
         """Every row by (time; clicks, searches, purchases; file, row)."""
         logs, started = self._logs, self._started_ms
         names = [log.path.name for log in logs]
-        for index, record in merge_logs(logs):
-            topic = names[index] if record.kind is None else INPUT_TOPICS[record.kind]
-            yield Row(
-                record.kind,
-                record.ts_ms,
-                record.raw,
-                record.fault,
-                Position(topic, 0, record.row),
-                record_id(logs[index].digest, record.row),
-                started,
-                {"file": names[index], "row": record.row},
-                True,
-            )
+        digests = [log.digest for log in logs]
+        for index, (row, kind, ts_ms, raw, fault) in merge_logs(logs):
+            name = names[index]
+            position = _made(Position, (name if kind is None else INPUT_TOPICS[kind], 0, row))
+            source = {"file": name, "row": row}
+            id_ = record_id(digests[index], row)
+            yield _made(Row, (kind, ts_ms, raw, fault, position, id_, started, source, True, None))
