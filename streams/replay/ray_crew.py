@@ -199,6 +199,13 @@ class RayAnswer:
             if isinstance(error.cause, EbbtideError):
                 raise error.cause from None
             raise
+        except of.ActorDiedError as error:
+            if "creation task" in str(error):  # its constructor: it would fail each time
+                raise WorkersError(
+                    f"A Ray worker could not be begun: {str(error).strip().splitlines()[-1]}.",
+                    "Every node needs the same Ebbtide and Python as this one.",
+                ) from error
+            raise WorkerLostError(_first_line(error)) from error
         except (of.RayActorError, of.WorkerCrashedError, of.ObjectLostError, of.OutOfMemoryError) as error:
             raise WorkerLostError(_first_line(error)) from error
 

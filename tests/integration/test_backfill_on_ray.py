@@ -110,7 +110,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A reference log: 5 % out of order, 2 % repeats."""
     path = tmp_path_factory.mktemp("log") / "w3.jsonl"
     with path.open("wb") as lines:
-        lines.writelines(encode(row, newline=True) for row in rows(W3.scaled(60_000)))
+        lines.writelines(encode(row, newline=True) for row in rows(W3.scaled(40_000)))
     return path
 
 
@@ -142,7 +142,7 @@ def test_a_killed_worker_is_begun_anew_and_nothing_is_different(
     log: Path, alone: dict[str, str], tmp_path: Path
 ) -> None:
     run = Backfill(log, tmp_path / "out", "--workers", "2")
-    run.kill_a_worker(after_cpu_s=3.0)
+    run.kill_a_worker(after_cpu_s=2.5)
     told = run.ended()
     assert len(re.findall(r"worker \d ended \(.*\); begun anew, \d+ turns are done again \(try 1 of 3\)", told)) == 1
     assert digests(tmp_path / "out") == alone
