@@ -68,7 +68,7 @@ def measure(asked: Asked) -> Iterator[Result]:
 def _under_load(
     live: Installation, settings: Settings, log: ReferenceLog, rate: float, before: Published
 ) -> tuple[Run, Published]:
-    made = live_load.plan(log, rate, settings, wait_s=3.0 + PLAN_S_PER_EVENT * log.events)
+    made = live_load.plan(log, rate, settings, wait_s=5.0 + PLAN_S_PER_EVENT * log.events)
     with OutputWatch(settings.brokers, [topic_name(name, settings) for name in WATCHED], settings.partitions) as watch:
         if (left_s := made.begin_s - time.monotonic()) < 0:
             raise BenchmarkFailed(f"making the load and starting the consumer took {-left_s:.1f} s too long")

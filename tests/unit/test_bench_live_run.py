@@ -9,7 +9,7 @@ import pytest
 from streams.metrics.catalogue import EVENTS, HELD_OUTPUTS, OUTPUTS, TABLE_USERS
 from streams.metrics.reading import Figures
 from tests.bench.live_processes import Sample, confined
-from tests.bench.live_run import Applied, as_run, check, steady_rate
+from tests.bench.live_run import Applied, as_run, check, pause_s, steady_rate
 from tests.bench.published_logs import Published, Recent
 from tests.bench.reference_logs import W1
 from tests.bench.workers import busy_rate
@@ -66,6 +66,15 @@ def test_the_steady_rate_leaves_out_beginning_and_end() -> None:
 
 def test_a_run_too_short_to_look_at_twice_is_taken_whole() -> None:
     assert steady_rate([(1.0, 0), (3.0, 100)], 100) == 50.0
+
+
+def test_looks_come_closer_as_the_end_does() -> None:
+    assert [pause_s([(0.0, 0), (10.0, done)], 1_000) for done in (0, 100, 900, 999)] == [
+        0.5,
+        1.0,
+        pytest.approx(10.0 / 900 * 100 / 2),
+        0.1,
+    ]
 
 
 def test_two_workers_are_busy_while_both_have_something_left() -> None:
