@@ -17,18 +17,23 @@ import pytest
 from streams.access_list import SETUP, Role
 from streams.child_process import end_with_parent
 from streams.core.errors import AccessError
+from streams.live.bootstrap import Loaded, bootstrap
 from streams.live.seams import Clock
 from streams.live.worker import Worker
 from streams.policies.reader import read_policy
 from streams.provisioning import delete_topics, describe, ensure_topics
 from streams.replay.files import open_log
+from streams.replay.outgoing import partition_of
 from streams.replay.publisher import publish
+from streams.replay.run_options import RunOptions
 from streams.settings import Settings
 from streams.topics import CATALOGUE, CHANGELOG, CHURN_RISK, SHADOWED
 from tests.support.backfills import ebbtide, instant, shop_rows
 from tests.support.brokers import require_kafka
 from tests.support.checkout import CHECKOUT
 from tests.support.event_logs import write_log
+from tests.support.going_on import handed_over
+from tests.support.offline_runs import ListedRows
 from tests.support.secured import SecuredKafka, secured_kafka
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(300)]
@@ -123,6 +128,16 @@ def test_worker_and_trainer_do_their_work_with_exactly_their_lists(kafka: Secure
     ends = {state.topic.name for state in describe(kafka.settings()) if state.exists}
     assert ends == set(CATALOGUE)
     assert "ERROR" not in (worked / "worker.log").read_text()
+
+
+def test_a_bootstrap_loads_with_exactly_its_list(kafka: SecuredKafka, tmp_path: Path) -> None:
+    rows = shop_rows(users=USERS, days=DAYS)
+    handed = handed_over(ListedRows(rows), RunOptions(horizon_days=30, policy=read_policy(None)), tmp_path / "out")
+    apart = {"topic_prefix": "history.", "group_id": "history"}
+    settings = kafka.role(Role.BOOTSTRAPPER, **apart)
+    ensure_topics(kafka.settings(**apart))
+    assert asyncio.run(bootstrap(settings, handed, partition_of)).users == handed.document.users > 0
+    assert asyncio.run(bootstrap(settings, handed, partition_of)) == Loaded()
 
 
 def test_an_operator_looks_with_exactly_its_list(
