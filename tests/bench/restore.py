@@ -1,12 +1,14 @@
 """Taking partitions over: from the start of a worker until it serves, cold from the changelog and warm from RocksDB.
 
-The changelog is one as workers leave it between two compactions: fences, profiles of a real engine, a quarter of them
-overwritten since, and the partition record behind them. What a start takes without any profile is measured beside it.
+The changelog is one as workers leave it between two compactions: fences, profiles of a real engine (p50 0.4 KB, mean
+0.7 KB, p99 2.5 KB), a quarter of them there twice, and the partition record behind them. What a start takes without any
+profile is measured beside it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shutil
 import signal
@@ -105,7 +107,8 @@ def started(state: State, log: Path, *, ends_by: signal.Signals = signal.SIGTERM
         worker.wait_ready()
         seconds, cpu_s = time.perf_counter() - began, worker.cpu_s()
         resident = _resident_mb(worker.running.pid)
-        run = Run(max(1, state.users), seconds, cpu_s, worker.peak_mb(), {"resident_mb": resident})
+        figures = {"ready_s": seconds, "cpu_s": cpu_s, "resident_mb": resident}
+        run = Run(max(1, state.users), seconds, cpu_s, worker.peak_mb(), figures)
         os.kill(worker.running.pid, ends_by)
         worker.running.wait(60)
     return run
@@ -120,6 +123,7 @@ def measure(asked: Asked) -> Iterator[Result]:
     """Without profiles, then for each size cold and warm; a copy is left in order, and by kill -9."""
     if missing := kafka_is_missing():
         raise Skipped(missing)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # fresh topics have no leader yet; it tries again
     profiles = sample()
     sizes = (*SIZES, *FULL_SIZES) if asked.full else (asked.events_of(usual=SIZES[0], short=SHORT),)
     with running_broker("kafka", asked.scratch, cores()[1]) as brokers, confined({cores()[1]}):
