@@ -142,12 +142,14 @@ def buying_horizons(
     coming = _first_times(own, state, first, whole)
     after_one = [1.0]
     """The chance to buy in each horizon from a purchase on, the farthest first."""
-    total = 0.0
-    for before in range(whole):
-        if before:
-            after_one.insert(0, sum(map(mul, again, after_one)))
-        within = horizons - before
-        total += sum(map(mul, coming, after_one)) * (within if within < 1.0 else 1.0)
+    for _ in range(1, whole):
+        after_one.insert(0, sum(map(mul, again, after_one)))
+    # The last horizon counts for a part; before it, whatever follows the first purchase counts whole.
+    part = horizons - (whole - 1)
+    total = nearer = 0.0
+    for coming_first, last in zip(reversed(coming), reversed(after_one), strict=True):
+        total += coming_first * (nearer + last * part)
+        nearer += last
     return total
 
 

@@ -6,9 +6,8 @@ may lower what its neighbours raise. With the logit of the average customer, the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from streams.core.families import FAMILIES, TITLES
@@ -18,40 +17,11 @@ from streams.core.phrases import SAYINGS, SPANS, SPEAKERS
 from streams.core.ports import Explanation
 from streams.core.sayings import EITHER, LESS, MORE, NOTICED, Saying, Vector
 from streams.core.stored_profile import Explained
+from streams.core.told_facts import FACTS, facts_of
 
 MOST_REASONS: Final = 3
 LEAVE_MORE: Final = "such customers leave more often"
 """Said of what the model has learned the other way round than one would think."""
-FACTS: Final[tuple[str, ...]] = (
-    "recency_days",
-    "silence_days",
-    "orders",
-    "active_days",
-    "usual_gap_days",
-    "net_spend_30d",
-    "net_spend_90d",
-    "net_spend_365d",
-    "order_value",
-    "lines_per_order",
-    "refund_share",
-    "interests",
-    "orders_30d",
-    "orders_90d",
-    "orders_365d",
-    "clicks_30d",
-    "searches_30d",
-    "carts_30d",
-    "orders_7d",
-    "last_order_value",
-    "carts_open",
-    "visit_days_30d",
-    "tenure_days",
-    "active_days_60d",
-    "active_days_180d",
-)
-"""What a profile keeps of the vector that was told last, in this order: new ones go to the end, none is taken away."""
-_FACTS: Final = tuple(NAMES.index(name) for name in FACTS)
-_facts_of = itemgetter(*_FACTS)
 _ALL: Final = range(len(FAMILIES))
 _SPEAK: Final = tuple(range(*span) for span in SPANS)
 _SAYING_OF: Final = tuple(SAYINGS.get(speaker) for speaker in SPEAKERS)
@@ -85,7 +55,7 @@ class Told(NamedTuple):
     def kept(self) -> Explained:
         """What the profile keeps of it, to say next time what is different."""
         features = self.features
-        return Explained.of(self.as_of, self.probability, self.version, (self.base, *self.sums), _facts_of(features))
+        return Explained.of(self.as_of, self.probability, self.version, (self.base, *self.sums), facts_of(features))
 
 
 def families(sums: Sequence[float]) -> dict[str, float]:
@@ -160,7 +130,7 @@ def changed(told: Told, last: Explained | None) -> dict[str, Any] | None:
     moves = [now - then for now, then in zip(told.sums, sums_then, strict=True)]
     sizes = [abs(move) for move in moves]
     ranked = sorted(_ALL, key=sizes.__getitem__, reverse=True)
-    then = dict(zip(_FACTS, last.facts(), strict=False))
+    then = last.facts()
     another = last.version != told.version
     return {
         "since": format_instant(last.as_of),
@@ -180,7 +150,7 @@ def changed(told: Told, last: Explained | None) -> dict[str, Any] | None:
     }
 
 
-def _moved(now: Vector, then: Mapping[int, float], family: int, raised: bool, another: bool) -> str:
+def _moved(now: Vector, then: Sequence[float], family: int, raised: bool, another: bool) -> str:
     """What is different in a family, best in the direction in which its part of the risk went."""
     went = MORE if raised else LESS
     seen = [(speaks, saying) for saying in _CHANGES[family] if (speaks := saying.moved(now, then)) is not None]

@@ -9,12 +9,13 @@ way round is told as what it is (:mod:`streams.core.reasons`). The words themsel
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import expm1
 from typing import Final, NamedTuple, Protocol
 
 from streams.core.features import CATALOGUE, NAMES
+from streams.core.told_facts import earlier
 from streams.core.wording import ago, every
 
 Vector = Sequence[float]
@@ -60,11 +61,11 @@ class Saying(Protocol):
     def plain(self, vector: Vector, usual: Vector) -> str | None:
         """The saying as a mere fact; None where it cannot be said."""
 
-    def moved(self, now: Vector, then: Mapping[int, float]) -> int | None:
-        """Whether what is different from earlier values (by feature) speaks for leaving (1), against it (-1) or for
+    def moved(self, now: Vector, then: Sequence[float]) -> int | None:
+        """Whether what is different from the facts told last speaks for leaving (1), against it (-1) or for
         neither (0); None where nothing is to be seen."""
 
-    def change(self, now: Vector, then: Mapping[int, float]) -> str | None:
+    def change(self, now: Vector, then: Sequence[float]) -> str | None:
         """The saying about what has moved; None where in words nothing is different, or it cannot be said."""
 
 
@@ -120,20 +121,20 @@ class Compared:
         """See :class:`Saying`."""
         return self._against(vector, usual)[0]
 
-    def moved(self, now: Vector, then: Mapping[int, float]) -> int | None:
+    def moved(self, now: Vector, then: Sequence[float]) -> int | None:
         """See :class:`Saying`."""
         value = now[self.feature]
-        moved = value - then.get(self.feature, value)
+        moved = value - earlier(self.feature, now, then)
         if -SEEN < moved < SEEN:
             return None
         return self.speaks if moved > 0.0 else -self.speaks
 
-    def change(self, now: Vector, then: Mapping[int, float]) -> str | None:
+    def change(self, now: Vector, then: Sequence[float]) -> str | None:
         """See :class:`Saying`."""
         if not self.holds(now):
             return None
         value = now[self.feature]
-        before = self._natural(then.get(self.feature, value))
+        before = self._natural(earlier(self.feature, now, then))
         mine = self.figure(self._natural(value))
         if mine == self.figure(before):
             return None
@@ -189,22 +190,22 @@ class Own:
         """See :class:`Saying`."""
         return self.fact(vector)
 
-    def moved(self, now: Vector, then: Mapping[int, float]) -> int | None:
+    def moved(self, now: Vector, then: Sequence[float]) -> int | None:
         """Silence against the usual gap, now and then."""
-        silent, gap = then.get(_RECENCY, now[_RECENCY]), then.get(_GAP, now[_GAP])
+        silent, gap = earlier(_RECENCY, now, then), earlier(_GAP, now, then)
         moved = now[_RECENCY] - now[_GAP] - silent + gap
         if -SEEN < moved < SEEN:
             return None
         return MORE if moved > 0.0 else LESS
 
-    def change(self, now: Vector, then: Mapping[int, float]) -> str | None:
+    def change(self, now: Vector, then: Sequence[float]) -> str | None:
         """Silence against the usual gap, now and then."""
-        silent, gap = then.get(_RECENCY, now[_RECENCY]), then.get(_GAP, now[_GAP])
+        silent, gap = earlier(_RECENCY, now, then), earlier(_GAP, now, then)
         mine, before = ago(expm1(now[_RECENCY])), ago(expm1(silent))
         usually, once = every(expm1(now[_GAP])), every(expm1(gap))
         if (mine, usually) == (before, once):
             return None
         if not has_rhythm(now):
             return f"last order {mine}; {before} at the last score"
-        earlier = before if usually == once else f"{before}, usually {once},"
-        return f"last order {mine}, usually {usually}; {earlier} at the last score"
+        at_last = before if usually == once else f"{before}, usually {once},"
+        return f"last order {mine}, usually {usually}; {at_last} at the last score"

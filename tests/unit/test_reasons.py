@@ -14,8 +14,9 @@ from models.linear_scorer import LinearScorer
 from streams.core.families import FAMILIES, MEMBERS, TITLES
 from streams.core.features import CATALOGUE, NAMES
 from streams.core.phrases import SAYINGS, SPANS, SPEAKERS, VOICE_OF
-from streams.core.reasons import FACTS, LEAVE_MORE, Told, changed, families, reasons
+from streams.core.reasons import LEAVE_MORE, Told, changed, families, reasons
 from streams.core.stored_profile import Explained
+from streams.core.told_facts import FACTS
 
 AVERAGE = {
     "recency_days": 20.0,
