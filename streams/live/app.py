@@ -42,6 +42,7 @@ class EbbtideApp(faust.App):
     exits: Exits
     reach: Reach
     bounds: LogBounds
+    gather_ms: int
 
     @property
     def input_consumer(self) -> Consumer:
@@ -81,6 +82,7 @@ class EbbtideApp(faust.App):
         consumer.when_forgotten = self.owners.abandon
         consumer.reach = self.reach
         consumer.bounds = self.bounds
+        consumer.thread.gather_ms = self.gather_ms
         return consumer
 
 
@@ -140,6 +142,7 @@ def create_app(
     app.exits = exits
     app.reach = reach or Reach(settings.brokers)
     app.bounds = LogBounds(settings)
+    app.gather_ms = round(settings.slice_ms)
     inputs = app.topic(*app.input_topics, schema=BatchSchema(), acks=True)
 
     @app.agent(inputs, name="partition-owners")

@@ -19,15 +19,21 @@ from streams.live.bounds import LogBounds
 from streams.live.header_names import read_any_header_name
 from streams.live.reach import Reach
 from streams.live.record_batches import Fetched, Span
+from streams.live.whole_batches import WHOLE, hand_over_whole_batches
 
 log = logging.getLogger(__name__)
 
 read_any_header_name()
+hand_over_whole_batches()
 
 EXCUSED_S: Final = 120.0
 """An outage explains for this long after its end why the group forgot us: lost requests run out one by one."""
 POLL_S: Final = 0.02
 """Longest wait for records: a partition that is resumed does not wake a fetch that already waits (FAUST.md 21)."""
+GATHER_BYTES: Final = 64 * 1024
+"""A broker that has so much answers a fetch at once, however long it may wait."""
+ALONE_MS: Final = 500
+"""How long a fetch waits for the first record after a silence."""
 
 
 class FetchState(NamedTuple):
@@ -40,7 +46,15 @@ class FetchState(NamedTuple):
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
-    """The thread that owns the aiokafka consumer: fetches keep the positions they were read between."""
+    """The thread that owns the aiokafka consumer: fetches keep the positions they were read between.
+
+    While records come, the broker gathers them: a fetch is answered once it has :data:`GATHER_BYTES` or ``gather_ms``
+    have passed, whichever is first. So slices are closed by size or by time where that costs nothing, for all
+    partitions at once. After a silence the first record is handed out at once.
+    """
+
+    gather_ms = 0
+    """The app sets it; 0 gathers nothing."""
 
     async def _fetch_records(
         self,
@@ -55,9 +69,11 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             if (state := self._state(tp)) is not None
         }
         fetched = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+        self._gather(consumer, any(fetched.values()))
         batches: dict[TP, Fetched] = {}
-        for tp, records in fetched.items():
+        for tp, portions in fetched.items():
             state = self._state(tp)
+            records = [record for wanted, batch in portions for record in batch if record.offset >= wanted]
             if state is not None and records:
                 position, placed = before.get(tp, (records[0].offset, None))
                 # Where our offset is gone aiokafka goes to the oldest one by itself, maybe within this very fetch: then
@@ -65,6 +81,17 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
                 start = position if placed is state._position_fut else records[0].offset
                 batches[TP(tp.topic, tp.partition)] = Fetched(records, Span(start, state.position))
         return batches
+
+    def _gather(self, consumer: aiokafka.AIOKafkaConsumer, records_come: bool) -> None:
+        """How the next fetch is asked for."""
+        gathers = records_come and self.gather_ms > 0
+        consumer._fetcher._fetch_min_bytes = GATHER_BYTES if gathers else 1
+        consumer._fetcher._fetch_max_wait_ms = self.gather_ms if gathers else ALONE_MS
+
+    def _create_consumer(self, *given: Any, **more: Any) -> aiokafka.AIOKafkaConsumer:
+        consumer = super()._create_consumer(*given, **more)
+        consumer._key_deserializer = WHOLE  # records as they are unpacked: an object with twelve fields costs as much
+        return consumer
 
     heard_at = 0.0
     """When the group last knew us, on the monotonic clock."""

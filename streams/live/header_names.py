@@ -7,7 +7,6 @@ unpacks a fetch, so one such record would end the worker, and end it again after
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any, SupportsIndex
 
 from aiokafka.consumer import fetcher
@@ -31,7 +30,7 @@ class ForgivingRecords(_MemoryRecordsPy):  # type: ignore[misc]
 
 
 class _Batch:
-    """A batch that starts again by a slower, forgiving reader where the fast one fails."""
+    """A batch that is read by a slower, forgiving reader where the fast one fails. It is read whole, once."""
 
     def __init__(self, batch: Any, raw: memoryview) -> None:
         self._batch = batch
@@ -44,13 +43,10 @@ class _Batch:
         return next(iter(self._batch))
 
     def __iter__(self) -> Iterator[Any]:
-        given = 0
         try:
-            for record in self._batch:
-                yield record
-                given += 1
+            return iter(list(self._batch))
         except UnicodeDecodeError:
-            yield from islice(_ForgivingBatch(bytearray(self._raw)), given, None)
+            return iter(_ForgivingBatch(bytearray(self._raw)))
 
 
 class _ForgivingBatch(_DefaultRecordBatchPy):  # type: ignore[misc]

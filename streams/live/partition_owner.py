@@ -119,6 +119,8 @@ class PartitionOwner:
         self.releasing = asyncio.Event()
         self._drained_since: float | None = None
         self._silence_at = 0.0
+        self._slice_at = 0.0
+        """When the last slice was closed."""
         self.progressed_at: float = steady_s()
 
     # -- from outside ------------------------------------------------------------------------------------------------
@@ -211,8 +213,9 @@ class PartitionOwner:
         waiting = self.inputs.waiting
         if waiting > 2 * most:
             most = max(most, self._settings.behind_slice_records)
-        elif 0 < waiting < most:
-            await asyncio.sleep(self._settings.slice_ms / 1000.0)
+        elif 0 < waiting < most and (early_s := self._slice_at + self._settings.slice_ms / 1000.0 - steady_s()) > 0.0:
+            await asyncio.sleep(early_s)  # fetches gather for as long, but not on every broker, nor on several alike
+        self._slice_at = steady_s()
         started = time.perf_counter()
         before_ms = None if self._log is None else self._log.limit()
         taken = self.inputs.slice(most, before_ms=before_ms, most_bytes=self._settings.fetch_bytes)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final, Protocol, cast
 
 import msgspec
-from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options, Rdict, ReadOptions, WriteBatch
+from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options, Rdict, ReadOptions, WriteBatch, WriteOptions
 
 from streams.core.errors import StateError
 from streams.live.bulk_load import BulkLoad
@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 POSITION_KEY: Final = b"\x00position"
 BEHIND_RESERVED: Final = bytes([RESERVED[0] + 1])
 MOST_SLOTS: Final = 16
+FLUSH_EVERY_MS: Final = 60_000
+"""What a kill takes from a copy at most, beside what is larger than its write buffer: it is read from the changelog."""
 LOCKED: Final = ("While lock file", "lock hold by current process")
 """RocksDB's words for a folder that is in use. (It also speaks of a block that is damaged.)"""
 SCAN_BYTES: Final = 1 << 20
@@ -127,7 +129,6 @@ class RocksStore:
         options.create_if_missing(True)
         options.set_write_buffer_size(buffer_bytes)
         options.set_max_write_buffer_number(2)
-        options.set_max_total_wal_size(4 * buffer_bytes)
         options.set_compression_type(DBCompressionType.lz4())
         options.set_max_open_files(128)
         options.set_keep_log_file_num(2)
@@ -141,6 +142,14 @@ class RocksStore:
         options.set_block_based_table_factory(table)
         self.folder = folder
         self._db = Rdict(str(folder), options=options)
+        # RocksDB's own log would keep what the changelog keeps, for a third of what a write costs. Without it a crash
+        # takes the newest writes from a copy, always together with the position that they reach.
+        self._unlogged = WriteOptions()
+        self._unlogged.disable_wal = True  # type: ignore[method-assign, assignment]
+        self._flushed_ms: int | None = None
+        """Wall time of the write behind which all was on its way to disk."""
+        self._loaded = False
+        """A restore goes on, or went on until now."""
         self._scan = ReadOptions()
         self._scan.set_readahead_size(SCAN_BYTES)
         self._loading = BulkLoad(self._db, options, folder.with_name(f"{folder.name}.loading.sst"), load_bytes)
@@ -157,6 +166,7 @@ class RocksStore:
         return value
 
     def load(self, writes: Iterable[Write]) -> None:
+        self._loaded = True
         try:
             self._loading.add(writes)
         except Exception as error:  # rocksdict raises bare Exception, with RocksDB's words
@@ -173,10 +183,21 @@ class RocksStore:
             batch.put(POSITION_KEY, msgspec.msgpack.encode(position))
         try:
             self._loading.put_down()
-            self._db.write(batch)
+            self._db.write(batch, write_opt=self._unlogged)
+            if position is not None:
+                self._flush(position.written_ms)
         except Exception as error:  # rocksdict raises bare Exception, with RocksDB's words
             raise _unusable(self.folder, error) from error
         self.position = position or self.position
+
+    def _flush(self, now_ms: int) -> None:
+        """Have what was written on disk: at once behind a restore, else now and then and in the background."""
+        age_ms = 0 if self._flushed_ms is None else now_ms - self._flushed_ms
+        if self._loaded or not 0 <= age_ms < FLUSH_EVERY_MS:
+            self._db.flush(self._loaded)
+            self._flushed_ms, self._loaded = now_ms, False
+        elif self._flushed_ms is None:
+            self._flushed_ms = now_ms
 
     def profiles(self) -> Iterator[tuple[bytes, bytes]]:
         self._loading.put_down()

@@ -31,12 +31,14 @@ def fetched_span(monkeypatch: pytest.MonkeyPatch, *, oldest: int | None) -> Span
                 state.await_reset(OffsetResetStrategy.EARLIEST)
                 state.reset_to(oldest)
             state.consumed_to(first + 3)
-            return {CLICKS: [SimpleNamespace(offset=first + at) for at in range(3)]}
+            return {CLICKS: [(first, [SimpleNamespace(offset=first + at) for at in range(-2, 3)])]}
 
         monkeypatch.setattr(driver.AIOKafkaConsumerThread, "_fetch_records", answered)
         thread = ConsumerThread.__new__(ConsumerThread)
+        consumer: Any = SimpleNamespace(_fetcher=SimpleNamespace())
         monkeypatch.setattr(ConsumerThread, "_state", lambda self, tp: state)
-        batches = await thread._fetch_records(None, {CLICKS}, 0.02)
+        batches = await thread._fetch_records(consumer, {CLICKS}, 0.02)
+        assert [record.offset for record in batches[CLICKS]] == [first, first + 1, first + 2]
         return batches[CLICKS].span
 
     return asyncio.run(fetch())

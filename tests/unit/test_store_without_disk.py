@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,17 +27,19 @@ def full_disk() -> Iterator[None]:
 
 
 def failure_of_a_write(store: RocksStore) -> BaseException | None:
-    """What a write on a full disk raises; nothing is reported before there is room again."""
+    """What writes on a full disk raise, once the buffer is to be written; nothing is reported while there is no room."""
     with full_disk():
         try:
-            store.write([(b"ann", b"state")])
+            for _ in range(1_000):
+                store.write([(b"ann", bytes(10_000))])
+                time.sleep(0.001)  # the buffer is written in the background
         except StateError as error:
             return error
     return None
 
 
 def test_a_full_disk_is_told_with_the_folder_and_what_to_do(tmp_path: Path) -> None:
-    failure = failure_of_a_write(RocksStore(tmp_path / "db"))
+    failure = failure_of_a_write(RocksStore(tmp_path / "db", buffer_bytes=65_536))
     assert isinstance(failure, StateError)
     assert str(tmp_path) in str(failure)
     assert "Make room on the disk" in str(failure)
