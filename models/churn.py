@@ -115,9 +115,6 @@ class BayesianLogistic(LinearPosterior, base.Classifier):
         self.forgetting = forgetting
         self.labels = 0
         self.positives = 0
-        size = len(features)
-        self._product: Vector = np.empty((size + 1, size + 1))
-        self._z: Vector = np.ones(size + 1)
 
     @classmethod
     def _unit_test_params(cls) -> Any:
@@ -228,8 +225,8 @@ class BayesianLogistic(LinearPosterior, base.Classifier):
         return self.checked(values), present
 
     def _probability(self, x: Vector) -> float:
-        z = np.ones(len(self.weights))
-        self._standardise(x, np.maximum(self.counts, 1.0), z[:-1])
+        z = self._z
+        self._standardise(x, np.maximum(self.counts, self._ones), z[:-1])
         return sigmoid(float(np.add.reduce(self.weights * z)))
 
     def _learn(self, x: Vector, present: Vector, outcome: bool) -> None:

@@ -59,13 +59,16 @@ class GaussianRegression(LinearPosterior):
 
     def update(self, z: Vector, target: float) -> None:
         """The exact posterior after one example whose input is standardised, the intercept's 1 last."""
-        spread: Vector = np.add.reduce(self.covariance * z[:, None], axis=0)
+        product = self._product
+        np.multiply(self.covariance, z[:, None], out=product)
+        spread: Vector = np.add.reduce(product, axis=0)
         variance = max(float(np.add.reduce(spread * z)), 0.0)
         gain = self.likelihood_weight / (1.0 + self.likelihood_weight * variance)
         self.weights += spread * (gain * (target - float(np.add.reduce(self.weights * z))))
         # A product of one vector with itself is symmetric to the bit, as the stored triangle needs.
         spread *= math.sqrt(gain)
-        self.covariance -= spread[:, None] * spread
+        np.multiply(spread[:, None], spread, out=product)
+        self.covariance -= product
 
     def widen(self, factor: float) -> None:
         """Doubt what was learned: variances grow by a factor (at least 1), though never beyond the prior's."""
@@ -85,7 +88,7 @@ class GaussianRegression(LinearPosterior):
         return np.sqrt(self.squares / np.maximum(self.counts, 1.0))
 
     def _standardised(self, x: Vector) -> Vector:
-        z = np.ones(len(self.weights))
+        z = self._z
         self._standardise(x, np.maximum(self.counts, self._ones), z[:-1])
         return z
 

@@ -100,9 +100,11 @@ class Head:
         if example.schema != self.spec.schema:
             self.counts["foreign_schema"] += 1
             return []
-        events = [*self._compared(example, example.features), *self._watched(example, example.features)]
+        # Everybody who looks at it reckons in float64: it is brought over once.
+        vector = example.features.astype(np.float64)
+        events = [*self._compared(example, vector), *self._watched(example, vector)]
         for learner in self.learners.values():
-            learner.learn_vector(example.features, example.outcome)
+            learner.learn_vector(vector, example.outcome)
         self.counts["learned"] += 1
         return events
 
@@ -112,7 +114,7 @@ class Head:
             self.hindsight.note(day_ms, self.learners)
         return self._taken_over(self.contest.close(day_ms))
 
-    def _compared(self, example: TrainingExample, vector: npt.NDArray[np.float32]) -> list[Event]:
+    def _compared(self, example: TrainingExample, vector: npt.NDArray[np.float64]) -> list[Event]:
         """Compare what the learners would have served, on an example that counts for it."""
         given = self.hindsight.given(example.as_of_ms, vector) if example.spaced else None
         if given is None:
@@ -124,7 +126,7 @@ class Head:
             self.drift.restart_errors()
         return events
 
-    def _watched(self, example: TrainingExample, vector: npt.NDArray[np.float32]) -> list[Event]:
+    def _watched(self, example: TrainingExample, vector: npt.NDArray[np.float64]) -> list[Event]:
         """Look for drift; where there is one, all that learn are made to doubt what they have learned."""
         alarms = self.drift.observe(
             vector, self.model.probability(vector), example.outcome, example.label_ms, spaced=example.spaced

@@ -66,6 +66,9 @@ class LinearPosterior:
         self._least: Vector = np.full(size, _TINY)
         self._upper: Vector = np.full(size, CLIP)
         self._lower: Vector = np.full(size, -CLIP)
+        # Where every step is reckoned, one after the other: a step makes no matrix of its own.
+        self._product: Vector = np.empty((size + 1, size + 1))
+        self._z: Vector = np.ones(size + 1)
 
     def checked(self, vector: npt.ArrayLike) -> Vector:
         """The vector as numbers to reckon with.
