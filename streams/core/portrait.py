@@ -7,18 +7,19 @@ from typing import Any, Final
 
 import msgspec
 
-from streams.core.events import MICRO
+from streams.core.events import DAY_MS, MICRO
 from streams.core.evidence import band_name, rfm_text, tier_name
 from streams.core.hashing import output_id
 from streams.core.instants import format_instant
 from streams.core.ports import Output
 from streams.core.profile import Profile
 from streams.core.propensity import propensity_of
-from streams.core.state import NO_TIME, PHASES, STAGE_NAMES
-from streams.core.windows import Sums, last_hours, window
+from streams.core.state import NO_TIME, PHASES, STAGE_NAMES, State
+from streams.core.windows import WINDOW_DAYS, last_hours
 
 USER_PROFILES: Final = "user-profiles"
 _TOP_INTERESTS: Final = 5
+_WINDOW_NAMES: Final = tuple(f"{days}d" for days in WINDOW_DAYS)
 _encoder: Final = msgspec.json.Encoder()
 
 
@@ -26,8 +27,29 @@ def _instant(ms: int) -> str | None:
     return None if ms == NO_TIME else format_instant(ms)
 
 
-def _window(sums: Sums) -> dict[str, Any]:
-    return {"clicks": sums.clicks, "searches": sums.searches, "orders": sums.orders, "amount": sums.amount / MICRO}
+def _window(clicks: int, searches: int, orders: int, amount: int) -> dict[str, Any]:
+    return {"clicks": clicks, "searches": searches, "orders": orders, "amount": amount / MICRO}
+
+
+def _windows(view: State, as_of: int) -> dict[str, dict[str, Any]]:
+    """What happened in every window: the days are walked once, newest first."""
+    day = last_hours(view, as_of)
+    told = {"24h": _window(day.clicks, day.searches, day.orders, day.amount)}
+    today = as_of // DAY_MS
+    clicks = searches = orders = amount = left = 0
+    edge = today - WINDOW_DAYS[0]
+    for number, clicked, searched, _, ordered, net in reversed(view.days):
+        while number <= edge:
+            told[_WINDOW_NAMES[left]] = _window(clicks, searches, orders, amount)
+            left += 1
+            edge = today - WINDOW_DAYS[left] if left < len(WINDOW_DAYS) else NO_TIME
+        clicks += clicked
+        searches += searched
+        orders += ordered
+        amount += net
+    for name in _WINDOW_NAMES[left:]:
+        told[name] = _window(clicks, searches, orders, amount)
+    return told
 
 
 def portrait(profile: Profile, mode: str, propensity_days: int) -> Output:
@@ -54,10 +76,7 @@ def portrait(profile: Profile, mode: str, propensity_days: int) -> Output:
             "amount": view.amount / MICRO,
             "refunded": view.refunded / MICRO,
         },
-        "windows": {
-            "24h": _window(last_hours(view, as_of)),
-            **{f"{days}d": _window(window(view, as_of, days)) for days in (7, 30, 90, 365)},
-        },
+        "windows": _windows(view, as_of),
         "lifecycle": {
             "stage": STAGE_NAMES[view.stage],
             "phase": PHASES[view.stage],

@@ -19,11 +19,12 @@ from streams.core.events import DAY_MS, HOUR_MS, Event
 from streams.core.feature_vector import vector
 from streams.core.fold import Fold
 from streams.core.instants import LAST_INSTANT, format_instant
+from streams.core.portrait import _windows
 from streams.core.propensity_features import propensity_vector
 from streams.core.state import State
 from tests.support.partition_runs import COMPILED
 from tests.support.plain_scores import plain_buying_horizons, plain_terms
-from tests.support.plain_vectors import plain_propensity, plain_vector
+from tests.support.plain_vectors import plain_propensity, plain_vector, plain_windows
 from tests.support.worlds import Shape, worlds
 
 LATER = (0, 1, HOUR_MS, 5 * HOUR_MS, 3 * DAY_MS, 40 * DAY_MS, 100 * DAY_MS, 400 * DAY_MS)
@@ -36,7 +37,7 @@ def bits(values: Sequence[float]) -> bytes:
 
 @given(worlds(Shape(users=("ada",), most=24)), st.sampled_from(LATER), st.sampled_from([1, 7, 30]))
 @settings(max_examples=120)
-def test_both_feature_vectors_are_those_of_the_straightforward_way(
+def test_feature_vectors_and_windows_are_those_of_the_straightforward_way(
     events: list[Event], later: int, horizon_days: int
 ) -> None:
     fold, state = Fold(COMPILED, 30 * DAY_MS, horizon_days), State()
@@ -46,6 +47,7 @@ def test_both_feature_vectors_are_those_of_the_straightforward_way(
         at = event.ts + later
         expected = plain_propensity(state, at, COMPILED, horizon_days)
         assert bits(propensity_vector(state, at, COMPILED, horizon_days)) == bits(expected)
+        assert _windows(state, at) == plain_windows(state, at)
         if state.orders:
             assert bits(vector(state, at, COMPILED)) == bits(plain_vector(state, at, COMPILED))
 

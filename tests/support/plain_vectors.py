@@ -10,6 +10,7 @@ from streams.core.lifecycle import gaps, usual_gap_ms
 from streams.core.policy import Compiled
 from streams.core.propensity_features import _BEYOND, _HOUR_ANGLE, _WEEKDAY_ANGLE, NEVER_HOURS
 from streams.core.state import AMOUNT, CARTS, CLICKS, DAY, ORDERS, SEARCHES, State
+from streams.core.windows import last_hours, window
 
 Sums = tuple[int, int, int, int, int, int, int, int]
 
@@ -300,3 +301,12 @@ def plain_propensity(state: State, as_of: int, policy: Compiled, horizon_days: i
         *_HOUR_ANGLE[hour_of_day],
         *_WEEKDAY_ANGLE[(today + 3) % 7],
     ]
+
+
+def plain_windows(state: State, as_of: int) -> dict[str, dict[str, int | float]]:
+    """The ``windows`` of a portrait, one by one."""
+    sums = {"24h": last_hours(state, as_of), **{f"{days}d": window(state, as_of, days) for days in (7, 30, 90, 365)}}
+    return {
+        name: {"clicks": of.clicks, "searches": of.searches, "orders": of.orders, "amount": of.amount / MICRO}
+        for name, of in sums.items()
+    }
