@@ -109,7 +109,7 @@ def costs_of(results: Mapping[str, Measured]) -> Costs | None:
         return None
     largest = max(held, key=lambda one: one.more["users"])
     return Costs(
-        capacity_per_s=worker.more["steady_per_s"],
+        capacity_per_s=worker.events_per_s,
         base_mb=empty.more["resident_mb"],
         queued=largest.more["queued_bytes"],
         decoded=largest.more["decoded_bytes"],

@@ -5,7 +5,8 @@ changed profiles are encoded once a slice, as the changelog takes them; decision
 Records come in order of arrival with their offsets, profiles beyond the cache are decoded from what was stored, and
 the run stops at every cut boundary for the trainer, as ``--clock log`` does, so weekly scores are served by real cuts.
 
-The clock is read between stages, a few times a slice: what it costs is lost in what it measures.
+Python's collector is set as in a worker. The clock is read between stages, a few times a slice: what that costs is lost
+in what it measures.
 
     python -m tests.bench.stages LOG.jsonl
 """
@@ -34,6 +35,7 @@ from streams.core.ports import Step
 from streams.core.state import NO_TIME
 from streams.core.tally import Counts, Tally, add
 from streams.core.usual_records import UsualRecords
+from streams.live.garbage import collect_seldom
 from streams.model_records import SCHEMAS, TOPIC_OF, new_cuts, new_trainer
 from streams.policies.reader import read_policy
 from streams.raw_records import unnamed
@@ -255,6 +257,7 @@ def main() -> None:
     parser.add_argument("log", type=Path)
     parser.add_argument("--store", type=Path, help="leave the stored profiles there, a MessagePack map")
     asked = parser.parse_args()
+    collect_seldom()
     stages = Stages(StageClock())
     stages.run(arrivals(asked.log))
     if asked.store:
