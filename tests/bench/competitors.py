@@ -11,8 +11,11 @@ Bytewax has no changelog: its state is gone with the process (recovery, off here
 Stock Faust gets the first part of the log only (:func:`tests.bench.rivals.course.faust_share`), in which there is less
 to score yet.
 
-CPU is counted from before the first event until all is flushed and committed, and the process about to leave.
-``steady_cpu_us`` is that of the second half of the events. Ebbtide: :mod:`tests.bench.live_run`.
+A rival's CPU is counted from before its first event until all is flushed and committed, and the process about to leave;
+Ebbtide's from when it is ready until the effects of its last record are acknowledged (:mod:`tests.bench.live_run`).
+``steady_cpu_us`` is that of the second half of the events. ``outputs_per_event`` counts everything sent: portraits and
+examples too, and Ebbtide's marks. Ebbtide scores with what its trainer, a process beside it, has learned so far, so its
+own outputs are counted, not compared id by id: that replay and backfill agree to the byte is what other tests show.
 """
 
 from __future__ import annotations
@@ -38,8 +41,6 @@ from tests.bench.rivals.portrait_job import OUTPUTS
 from tests.support.brokers import kafka_is_missing
 
 ABOUT: Final = "the whole job on Ebbtide, stock Faust, Quix Streams and Bytewax: same log, arithmetic, outputs"
-SAID: Final = tuple(topic for topic in OUTPUTS if topic != USER_PROFILES)
-"""What is held against the backfill; portraits depend on when they are sent."""
 CHANGELOGS: Final[Mapping[str, Callable[[Lap], str]]] = {
     FAUST: lambda lap: f"{lap.assignment.group}-profiles-changelog",
     "quix": lambda lap: f"changelog__{lap.assignment.group}--{lap.assignment.source}--default",
@@ -92,9 +93,11 @@ def runner(
 
     def run() -> Run:
         done = lap(rival, command, "portrait", track, outputs=OUTPUTS, core=core, scratch=scratch, cuts=cuts)
-        ids = [_id(record) for record in done.written(SAID)]
-        check(rival, done, ids, expected)
-        more = done.run.more | {"outputs_per_event": len(ids) / track.events}
+        written = list(done.written(OUTPUTS))
+        # When a portrait is sent depends on the clock on the wall, so its id is no function of the log.
+        portraits = done.assignment.prefix + USER_PROFILES
+        check(rival, done, [_id(record) for record in written if record.topic != portraits], expected)
+        more = done.run.more | {"outputs_per_event": len(written) / track.events}
         return replace(done.run, more=more)
 
     return run
