@@ -25,31 +25,18 @@ WHOLE: Final = "all of a worker's stages"
 NO_WALL_TIME: Final = 0.0
 """Stages are charged CPU alone."""
 TRAINER: Final = "trainer (a process of its own)"
-_TELLING: Final = {
-    *(
-        "decisions",
-        "risk",
-        "propensity",
-        "propensity_features",
-        "value",
-        "features",
-        "feature_vector",
-        "bends",
-        "rhythm",
-    ),
-    *(
-        "composing",
-        "messages",
-        "evidence",
-        "causes",
-        "reasons",
-        "families",
-        "phrases",
-        "sayings",
-        "wording",
-        "portrait",
-    ),
+_SCORING: Final = {
+    "risk",
+    "propensity",
+    "propensity_features",
+    "value",
+    "features",
+    "feature_vector",
+    "bends",
+    "rhythm",
 }
+_WORDING: Final = {"reasons", "told_facts", "families", "phrases", "sayings", "wording", "causes", "evidence"}
+_TELLING: Final = {"decisions", "composing", "messages", "portrait", *_SCORING, *_WORDING}
 _FOLDING: Final = {"fold", "windows", "tiles", "purchases", "lifecycle", "schedule", "remembering", "labels"}
 _STORING: Final = {"state", "stored_profile", "profile_cache", "migrations"}
 _DUE: Final = {"deadlines"}
