@@ -24,6 +24,8 @@ from streams.replay.shard_worker import ShardWorker
 
 STORE_BYTES: Final = 256 << 20
 """Room for turns and results on their way; what does not fit goes to disk."""
+STARTS: Final = 3
+"""Ray gives its processes 30 s to start, which a busy machine may not keep."""
 _LONGEST_FOLDER: Final = 40
 """Ray puts sockets in it, whose paths have a limit."""
 
@@ -133,16 +135,24 @@ class RayCrew:
         import ray
 
         self._folder = tempfile.mkdtemp(prefix="ebbtide-ray-")
-        ray.init(
-            address="local",
-            num_cpus=self._workers,
-            num_gpus=0,
-            include_dashboard=False,
-            object_store_memory=STORE_BYTES,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            _temp_dir=self._folder if len(self._folder) <= _LONGEST_FOLDER else None,
-        )
+        for left in reversed(range(STARTS)):
+            try:
+                ray.init(
+                    address="local",
+                    num_cpus=self._workers,
+                    num_gpus=0,
+                    include_dashboard=False,
+                    object_store_memory=STORE_BYTES,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                    _temp_dir=self._folder if len(self._folder) <= _LONGEST_FOLDER else None,
+                )
+            except Exception:
+                ray.shutdown()
+                if not left:
+                    raise
+            else:
+                return
 
     def _connect(self, address: str) -> None:
         import ray
