@@ -8,7 +8,6 @@ from typing import Any, Final, NamedTuple, Protocol
 from streams.core.events import INPUT_TOPICS, Position
 from streams.replay.files import EventLog, Fault, merge_logs, record_id
 
-
 _made: Final = tuple.__new__
 """Makes a named tuple without looking at its arguments one by one: a third of the time."""
 
