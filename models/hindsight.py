@@ -58,7 +58,7 @@ class Hindsight:
         while len(self._memories) > 1 and self._memories[1].day_ms <= day_ms - self._horizon_ms - HOUR_MS:
             del self._memories[0]
 
-    def given(self, as_of_ms: int, vector: npt.NDArray[np.float64]) -> dict[str, float] | None:
+    def given(self, as_of_ms: int, vector: npt.NDArray[np.floating[Any]]) -> dict[str, float] | None:
         """What each learner would have served then: by the last it is remembered of an hour before, as cuts serve.
 
         None where it is not remembered of that time.
