@@ -35,7 +35,8 @@ class Backfill:
         self.peak_worker_kb = 0
 
     def running(self) -> bool:
-        return self._process.poll() is None
+        state = _read(self._process.pid, "stat").rpartition(")")[2].split()
+        return bool(state) and state[0] != "Z"
 
     def workers(self) -> list[int]:
         """Processes of its Ray workers."""
@@ -183,7 +184,7 @@ def alone_peak(log: Path, out: Path) -> tuple[int, int]:
 def shared_peak(log: Path, out: Path) -> tuple[int, int]:
     """Peak memory of a run with two workers, kB: the reader's, and the larger worker's."""
     run = Backfill(log, out, "--workers", "2")
-    while not run.workers():
+    while run.running() and not run.workers():
         time.sleep(0.1)
     while run.workers():
         run.watch()
