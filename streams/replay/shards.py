@@ -255,6 +255,11 @@ class OneShard:
         self._shard = Shard([0], options)
         self._least_users = options.hold_least_users
 
+    @property
+    def engine(self) -> PartitionEngine:
+        """That of the one partition, with all its users."""
+        return self._shard._engines[0]
+
     def results(self, turns: Iterable[Turn]) -> Iterator[tuple[Turn, TurnResult]]:
         """As :class:`Shards` has it; no turn is read ahead."""
         for turn in turns:

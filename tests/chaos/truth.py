@@ -15,6 +15,7 @@ from streams.live.fence import RESERVED, ChangelogRecord, Restore, writer_of
 from streams.policies.reader import read_policy
 from streams.replay.offline import OfflineRun, RunOptions
 from streams.replay.result_folder import ResultFolder
+from streams.replay.shards import OneShard
 from streams.replay.sources import FileSource
 from streams.settings import Settings
 from streams.topics import (
@@ -66,9 +67,10 @@ def fault_free(load: DaysLog, until_ms: int, horizon_days: int, folder: Path) ->
     """The run that nothing happened to."""
     options = RunOptions(horizon_days=horizon_days, policy=read_policy(None), until=until_ms)
     with ResultFolder(folder) as results:
-        run = OfflineRun(FileSource([load], FAR_FUTURE_MS), results, options, lambda progress: None)
+        shards = OneShard(options)
+        run = OfflineRun(FileSource([load], FAR_FUTURE_MS), results, options, lambda progress: None, shards)
         run.run()
-    engine = run._engine
+    engine = shards.engine
 
     def lines(name: str) -> list[Body]:
         path = folder / f"{name}.jsonl"

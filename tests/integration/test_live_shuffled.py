@@ -18,6 +18,7 @@ from streams.replay.offline import OfflineRun, RunOptions
 from streams.replay.publisher import publish
 from streams.replay.records import RawRecord
 from streams.replay.result_folder import ResultFolder
+from streams.replay.shards import OneShard
 from streams.replay.sources import FileSource
 from streams.topics import MODEL_CUTS, TRAINING_EXAMPLES
 from tests.support.brokers import RunningBroker
@@ -68,9 +69,12 @@ def label_of(body: dict[str, Any]) -> tuple[Any, ...]:
 def offline(arrivals: list[Arrival], until: int, out: Path) -> Truth:
     options = RunOptions(horizon_days=HORIZON_DAYS, policy=read_policy(None), until=until)
     with ResultFolder(out) as folder:
-        run = OfflineRun(FileSource([ArrivalsLog(arrivals, "sorted")], FAR_FUTURE_MS), folder, options, lambda _: None)
+        shards = OneShard(options)
+        run = OfflineRun(
+            FileSource([ArrivalsLog(arrivals, "sorted")], FAR_FUTURE_MS), folder, options, lambda _: None, shards
+        )
         run.run()
-    engine = run._engine
+    engine = shards.engine
     bodies = [json.loads(line) for line in (out / "training-examples.jsonl").read_text().splitlines()]
     return Truth(
         settled={user_id: engine.settled(user_id) or b"" for user_id in list(engine.users())},

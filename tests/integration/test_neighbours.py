@@ -23,6 +23,7 @@ from streams.policies.reader import read_policy
 from streams.replay.offline import OfflineRun, RunOptions
 from streams.replay.records import RawRecord
 from streams.replay.result_folder import ResultFolder
+from streams.replay.shards import OneShard
 from streams.replay.sources import FileSource
 from streams.settings import Settings
 from streams.topics import DEAD_LETTERS, LATE_EVENTS
@@ -122,9 +123,10 @@ def test_nothing_becomes_late_that_was_not(aftermath: Aftermath) -> None:
 def test_profiles_are_those_of_a_backfill_of_the_same_day(aftermath: Aftermath, tmp_path: Path) -> None:
     options = RunOptions(horizon_days=7, policy=read_policy(None), until=aftermath.until)
     with ResultFolder(tmp_path / "out") as out:
-        run = OfflineRun(FileSource([LogOf(aftermath.good)], aftermath.until), out, options, lambda _: None)
+        shards = OneShard(options)
+        run = OfflineRun(FileSource([LogOf(aftermath.good)], aftermath.until), out, options, lambda _: None, shards)
         run.run()
-    engine = run._engine
+    engine = shards.engine
     expected = {user_id: engine.settled(user_id) for user_id in list(engine.users())}
     assert live_settled(aftermath.settings, aftermath.until, horizon_days=7) == expected
 
