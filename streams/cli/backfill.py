@@ -79,6 +79,7 @@ def backfill(
     """
     from streams.cli.instants import instant
     from streams.core.events import MINUTE_MS
+    from streams.garbage import collect_seldom
     from streams.policies.reader import read_policy
     from streams.replay.backfill import run_backfill, shards_of
     from streams.replay.files import open_log
@@ -97,6 +98,7 @@ def backfill(
         hold_least_users=settings.hold_least_users,
         stored_profiles=handover,
     )
+    collect_seldom()
     # Workers start while the logs are looked through.
     with shards_of(workers, options, note, ray_address=ray_address) as shards:
         logs = [open_log(path, note) for path in files]

@@ -44,8 +44,8 @@ def bootstrap(
     """
     import asyncio
 
+    from streams.garbage import collect_seldom
     from streams.live.bootstrap import bootstrap as load
-    from streams.live.garbage import collect_seldom
     from streams.replay.handed_over import HandedOver
     from streams.replay.outgoing import partition_of
 

@@ -74,6 +74,7 @@ def replay(
     """
     from streams.cli.instants import instant
     from streams.core.events import MINUTE_MS
+    from streams.garbage import collect_seldom
     from streams.policies.reader import read_policy
     from streams.replay.offline import RunOptions
     from streams.replay.topic_source import TopicSource
@@ -93,6 +94,7 @@ def replay(
         grace_ms=round(settings.grace_minutes * MINUTE_MS),
         hold_least_users=settings.hold_least_users,
     )
+    collect_seldom()
     started = time.monotonic()
     with TopicSource(settings, since_ms, until_ms) as source, _sink(settings, suffix, out, replace) as sink:
         _read(source)

@@ -12,8 +12,8 @@ from typing import Final
 from streams import provisioning
 from streams.access_list import SETUP, Role
 from streams.core.errors import BrokerError
+from streams.garbage import collect_seldom, set_restored_aside
 from streams.live.exits import FROZEN_S, Exits, Watchdog, cut_short
-from streams.live.garbage import collect_seldom, set_restored_aside
 from streams.live.log_lines import quote_no_records, told_by_loop
 from streams.live.metering import Metering
 from streams.live.observer import Observer

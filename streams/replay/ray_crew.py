@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from streams.core.errors import EbbtideError, WorkersError
+from streams.garbage import collect_seldom
 from streams.replay.crew import WorkerLostError
 from streams.replay.run_options import RunOptions
 from streams.replay.shard_worker import ShardWorker
@@ -98,7 +99,7 @@ class RayCrew:
             raise self._failed
         import ray
 
-        actor = ray.remote(ShardWorker).options(num_cpus=1, max_restarts=0, name=None)
+        actor = ray.remote(_OwnProcess).options(num_cpus=1, max_restarts=0, name=None)
         return RayWorker(actor.remote(self._options, list(partitions)))
 
     def _keep(self) -> None:
@@ -165,6 +166,14 @@ class RayCrew:
                 f"The Ray cluster at {address} has {cpus:.0f} CPUs, and {self._workers} workers want one each.",
                 "Ask for fewer --workers, or add nodes.",
             )
+
+
+class _OwnProcess(ShardWorker):
+    """A shard worker that has a process to itself."""
+
+    def __init__(self, options: RunOptions, partitions: Sequence[int]) -> None:
+        collect_seldom()
+        super().__init__(options, partitions)
 
 
 class RayWorker:

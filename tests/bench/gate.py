@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from streams.core.policy import Policy
-from streams.live.garbage import collect_seldom
+from streams.garbage import collect_seldom
 from streams.policies.reader import read_policy
 from streams.replay.backfill import run_backfill
 from streams.replay.files import open_log

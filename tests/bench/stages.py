@@ -35,7 +35,7 @@ from streams.core.ports import Step
 from streams.core.state import NO_TIME
 from streams.core.tally import Counts, Tally, add
 from streams.core.usual_records import UsualRecords
-from streams.live.garbage import collect_seldom
+from streams.garbage import collect_seldom
 from streams.model_records import SCHEMAS, TOPIC_OF, new_cuts, new_trainer
 from streams.policies.reader import read_policy
 from streams.raw_records import unnamed

@@ -9,7 +9,7 @@ import pytest
 
 SET_ASIDE = """
 import gc, weakref
-from streams.live.garbage import collect_seldom, set_restored_aside
+from streams.garbage import collect_seldom, set_restored_aside
 
 class Owner: pass
 owner = Owner(); owner.itself = owner

@@ -27,7 +27,7 @@ def full_disk() -> Iterator[None]:
 
 
 def failure_of_a_write(store: RocksStore) -> BaseException | None:
-    """What writes on a full disk raise, once the buffer is to be written; nothing is reported while there is no room."""
+    """What writes on a full disk raise, once the buffer is written; while there is no room, nothing is reported."""
     with full_disk():
         try:
             for _ in range(1_000):

@@ -1,8 +1,9 @@
-"""Python's cyclic garbage collector in a worker: it looks seldom, and not at what was restored.
+"""Python's cyclic garbage collector in workers and backfills: it looks seldom, and not at what was restored.
 
 Nearly everything here is freed by reference counts. The collector looks for cycles whenever 700 objects more were made
 than freed, and a slice makes many thousands that live until it has taken effect: with its defaults it took a quarter of
-the shell's CPU (9 of 34 µs per event) and stood still for 0.2 s at a time, once over all profiles that are held.
+the shell's CPU (9 of 34 µs per event) and stood still for 0.2 s at a time, once over all profiles that are held. A
+backfill, which holds everybody, spent a quarter of its CPU on it with 30,000 users.
 """
 
 from __future__ import annotations
