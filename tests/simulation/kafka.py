@@ -240,6 +240,8 @@ class SentBatches:
     """The producer of one process, in place of :class:`streams.live.outbox.Producer`: same calls, same errors."""
 
     def __init__(self, broker: Broker, process: Process, pass_step: Callable[[str], Any]) -> None:
+        self.awaited = 0
+        """Sends under way. A batch whose ack is lost has landed, and its sender is not at rest yet."""
         self._broker = broker
         self._process = process
         self._pass = pass_step
@@ -249,6 +251,7 @@ class SentBatches:
         everything = list(messages)
         step = _step(topic, everything)
         sent: list[tuple[int, int]] = []
+        self.awaited += 1
         try:
             for at in range(0, len(everything), BATCH_RECORDS):
                 batch = everything[at : at + BATCH_RECORDS]
@@ -265,6 +268,8 @@ class SentBatches:
             ) from error
         except KafkaError as error:
             raise BrokerError(f"Kafka refused a batch ({topic}, {partition}): {error!r}.") from error
+        finally:
+            self.awaited -= 1
         return sent
 
 

@@ -28,6 +28,11 @@ def test_the_same_seed_takes_the_same_course_twice() -> None:
     assert (first.story, first.turns, first.settled) == (second.story, second.turns, second.settled)
 
 
+@pytest.mark.parametrize("seed", [20830, 21301])
+def test_a_run_is_not_over_while_an_ack_is_awaited(seed: int) -> None:
+    assert verdict(case(seed))[0] == []  # the last ack is lost: whoever waits for it ends, and another says the rest
+
+
 @pytest.mark.parametrize("worker", [0, 1, 2])
 def test_a_crash_at_each_await_of_the_order_of_effects_is_harmless(worker: int) -> None:
     log = event_log(1)

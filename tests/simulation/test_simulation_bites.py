@@ -15,7 +15,7 @@ FROM = {
     "rewriting": 13,
     "a key for each fence": 5,
     "applied offsets": 54,
-    "changelog before the local copy": 40,
+    "changelog before the local copy": 82,
     "changelog before the ack": 0,
     "outputs before the ack": 4,
     "a tally beside each profile": 230,

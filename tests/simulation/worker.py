@@ -166,13 +166,14 @@ class Worker:
         self._fetching: asyncio.Task[None] | None = None
         self._committed: dict[TP, int] = {}
         self.consumer = GroupConsumer(world.broker, world.group, self._dice, self.pass_step)
+        self.producer = SentBatches(world.broker, self.process, self.pass_step)
         disks: StoreFolder = Disks(world.disks[slot], self.process, self.hit)  # type: ignore[assignment]
         self.ownership = Ownership(
             world.settings,
             world.clock,
             CLEANING,
             self._engine,
-            SentBatches(world.broker, self.process, self.pass_step),  # type: ignore[arg-type]
+            self.producer,  # type: ignore[arg-type]
             disks,
             EveryCut(world.clock.until_ms),
             world.broker.input_ids,

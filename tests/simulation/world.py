@@ -314,7 +314,7 @@ class World:
         return self.elapsed() - self._rests_since > REST_S
 
     def _at_rest(self, worker: Worker | None) -> bool:
-        if worker is None or worker.process.frozen or not worker.ownership.ready.is_set():
+        if worker is None or worker.process.frozen or not worker.ownership.ready.is_set() or worker.producer.awaited:
             return False
         if self.group.cut_off.get(worker.process.name, 0.0) > self.loop.time():
             return False
