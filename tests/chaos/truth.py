@@ -83,7 +83,7 @@ def fault_free(load: DaysLog, until_ms: int, horizon_days: int, folder: Path) ->
         labels=lines(TRAINING_EXAMPLES),
         portraits={body["user_id"]: without_place(body) for body in lines("profiles")},
         model=model["version"],
-        learned=model["examples"],
+        learned=model.get("examples", 0),
         late=len(lines(LATE_EVENTS)),
         dead=len(lines(DEAD_LETTERS)),
     )
@@ -107,7 +107,7 @@ def left_behind(settings: Settings, until_ms: int, horizon_days: int, committed:
         labels=[body for body in bodies(TRAINING_EXAMPLES) if body["type"] == "example"],
         portraits={body["user_id"]: body for body in bodies(USER_PROFILES)},
         model=final["version"] if final else "",
-        learned=final["examples"] if final else 0,
+        learned=final.get("examples", 0) if final else 0,
         late=len(bodies(LATE_EVENTS)),
         dead=len(read_topic(settings, DEAD_LETTERS)),
         refused=refused,
