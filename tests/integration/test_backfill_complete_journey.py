@@ -9,7 +9,7 @@ from tests.quality.value import CASES, at_cuts
 from tests.support.backfills import Ran, backfill, discrimination
 from tests.support.shared_logs import real_log
 
-pytestmark = [pytest.mark.data, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.data, pytest.mark.long, pytest.mark.timeout(1_800)]
 
 NAME = "complete_journey_dev"
 

@@ -157,9 +157,12 @@ def test_a_probe_of_a_port_where_nobody_listens_finds_an_outage(monkeypatch: pyt
         probe = asyncio.create_task(
             Probe(Settings(brokers="127.0.0.1:9"), "clicks", reach, lambda there, s: told.append(there)).run()
         )
-        while not reach.away:
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(60):
+            while not reach.away and not probe.done():
+                await asyncio.sleep(0.01)
         await asyncio.sleep(0.05)
+        if probe.done():
+            probe.result()
         probe.cancel()
         await asyncio.wait([probe])
 
