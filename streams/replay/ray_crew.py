@@ -99,7 +99,7 @@ class RayCrew:
             raise self._failed
         import ray
 
-        actor = ray.remote(_OwnProcess).options(num_cpus=1, max_restarts=0, name=None)
+        actor = ray.remote(BackfillWorker).options(num_cpus=1, max_restarts=0, name=None)
         return RayWorker(actor.remote(self._options, list(partitions)))
 
     def _keep(self) -> None:
@@ -168,8 +168,8 @@ class RayCrew:
             )
 
 
-class _OwnProcess(ShardWorker):
-    """A shard worker that has a process to itself."""
+class BackfillWorker(ShardWorker):
+    """A shard worker that has a process to itself, which `ps` shows under this name."""
 
     def __init__(self, options: RunOptions, partitions: Sequence[int]) -> None:
         collect_seldom()

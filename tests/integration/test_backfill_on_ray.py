@@ -22,7 +22,7 @@ from tests.support.result_folders import digests
 from tests.support.shared_logs import real_log
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
-WORKER: Final = "ray::ShardWorker"
+WORKER: Final = "ray::BackfillWorker"
 MEGABYTES: Final = 1024
 
 
@@ -55,7 +55,8 @@ class Backfill:
                     os.kill(pid, signal.SIGKILL)
                     return
             time.sleep(0.05)
-        pytest.fail("it ended before a worker had worked that long")
+        told = self.ended()
+        pytest.fail(f"it ended before a worker had worked that long: {told}")
 
     def ended(self) -> str:
         """What it said, once it has ended well."""
@@ -111,7 +112,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A reference log: 5 % out of order, 2 % repeats."""
     path = tmp_path_factory.mktemp("log") / "w3.jsonl"
     with path.open("wb") as lines:
-        lines.writelines(encode(row, newline=True) for row in rows(W3.scaled(40_000)))
+        lines.writelines(encode(row, newline=True) for row in rows(W3.scaled(100_000)))
     return path
 
 
