@@ -156,7 +156,7 @@ def _event(
     if kind == _PURCHASE:
         lines, refund = _lines(raw, policy)
         order = text_of(get("order_id"), "order_id")
-        order_key = f"o:{order}" if order is not None else f"s:{session}" if session is not None else f"t:{ts}"
+        order_key = order_key_of(order, session, ts)
         return Event(
             ts,
             kind,
@@ -227,6 +227,11 @@ def _instant(value: object, published_ms: int, policy: CleaningPolicy) -> int:
     if ts > published_ms + policy.future_tolerance_ms:
         raise UnfitError("future", f"ts is {ts - published_ms} ms after the record was published")
     return ts
+
+
+def order_key_of(order: str | None, session: str | None, ts: int) -> str:
+    """What makes lines one order: order_id, else session_id, else (user and) instant."""
+    return f"o:{order}" if order is not None else f"s:{session}" if session is not None else f"t:{ts}"
 
 
 def _lines(raw: Mapping[str, object], policy: CleaningPolicy) -> tuple[tuple[Line, ...], bool]:

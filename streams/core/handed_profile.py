@@ -8,20 +8,18 @@ from zlib import crc32
 import msgspec
 
 from streams.core.stored_profile import (
+    BOOTSTRAPPED,
     HEADER_BYTES,
-    Bootstrapped,
-    Stored,
+    PLAIN,
     damaged,
-    pack_profile,
     read_header,
+    repacked,
     unpack_profile,
 )
 from streams.core.tally import CHURN, PROPENSITY
 
 _CHECK_BYTES: Final = 4
 _encode: Final = msgspec.msgpack.Encoder().encode
-_PLAIN: Final = _encode((0,) * len(Stored.__struct_fields__))[:1]
-_BOOTSTRAPPED: Final = _encode((0,) * len(Bootstrapped.__struct_fields__))[:1]
 
 
 class _Delivery(msgspec.Struct, array_like=True, gc=False):
@@ -77,9 +75,9 @@ def waiting_scores(value: bytes, where: str = "a stored profile") -> dict[str, i
 def with_applied_until(value: bytes, applied_until: int) -> bytes:
     """A profile of this version as one that a bootstrap brought: events at or before the instant (ms) are in."""
     head, body = value[: HEADER_BYTES - _CHECK_BYTES], value[HEADER_BYTES:]
-    if body[:1] != _PLAIN:
+    if body[:1] != PLAIN:
         raise ValueError("the profile says through which instant it was brought, or is none")
-    body = b"".join((_BOOTSTRAPPED, body[1:], _encode(applied_until)))
+    body = b"".join((BOOTSTRAPPED, body[1:], _encode(applied_until)))
     return b"".join((head, crc32(body, crc32(head)).to_bytes(_CHECK_BYTES, "big"), body))
 
 
@@ -93,13 +91,4 @@ def with_seq(value: bytes, seq: int, where: str = "a stored profile") -> bytes:
     """
     header, stored = read_header(value, where), unpack_profile(value, where)
     stored.delivery.seq = seq
-    return pack_profile(
-        stored,
-        writer=header.writer,
-        silence_at=header.silence_at,
-        maturity_at=header.maturity_at,
-        stage=header.stage,
-        tier=header.tier,
-        band=header.band,
-        policy=header.policy,
-    )
+    return repacked(stored, header, writer=header.writer)

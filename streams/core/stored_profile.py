@@ -175,8 +175,10 @@ class Bootstrapped(Stored, array_like=True, gc=False):
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Stored)
 _bootstrapped_decoder = msgspec.msgpack.Decoder(Bootstrapped)
-_PLAIN: Final = _encoder.encode((0,) * len(Stored.__struct_fields__))[:1]
+PLAIN: Final = _encoder.encode((0,) * len(Stored.__struct_fields__))[:1]
 """How a body begins that no bootstrap brought: an array of so many fields."""
+BOOTSTRAPPED: Final = _encoder.encode((0,) * len(Bootstrapped.__struct_fields__))[:1]
+"""How one begins that a bootstrap brought."""
 
 
 def pack_profile(
@@ -196,6 +198,20 @@ def pack_profile(
     )
     body = _encoder.encode(stored)
     return header + _CHECK.pack(crc32(body, crc32(header))) + body
+
+
+def repacked(stored: Stored, header: Header, *, writer: int) -> bytes:
+    """The value to store of a body that was changed, under the header it had, by a writer."""
+    return pack_profile(
+        stored,
+        writer=writer,
+        silence_at=header.silence_at,
+        maturity_at=header.maturity_at,
+        stage=header.stage,
+        tier=header.tier,
+        band=header.band,
+        policy=header.policy,
+    )
 
 
 def read_header(value: bytes, where: str = "a stored profile") -> Header:
@@ -255,7 +271,7 @@ def unpack_profile(value: bytes, where: str = "a stored profile") -> Stored:
     if (crc32(body, crc32(value[: _HEADER.size])),) != _CHECK.unpack_from(value, _HEADER.size):
         raise damaged(where, "its checksum does not fit")
     try:
-        stored = (_decoder if body[:1] == _PLAIN else _bootstrapped_decoder).decode(body)
+        stored = (_decoder if body[:1] == PLAIN else _bootstrapped_decoder).decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise damaged(where, str(error)) from error
     explained = stored.delivery.explained

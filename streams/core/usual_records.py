@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from streams.core.cleaning import EARLIEST_MS, MAX_LINES, CleaningPolicy
+from streams.core.cleaning import EARLIEST_MS, MAX_LINES, CleaningPolicy, order_key_of
 from streams.core.events import ACTIONS, REFUND_ACTIONS, Event, Kind, Line
 from streams.core.fields import MAX_AMOUNT, MAX_ID_CHARS, MAX_QUERY_CHARS, MAX_USER_CHARS, is_unicode, micro_units
 from streams.core.instants import LAST_INSTANT, parse_instant
@@ -67,34 +67,11 @@ class UsualRecords:
             return None
         if action is None:
             return None
-        # The same few lines for every field that is text: a call would cost as much as they do.
-        if (event_id := get("event_id")) is not None and (
-            type(event_id) is not str
-            or not (event_id := event_id.strip())
-            or len(event_id) > MAX_ID_CHARS
-            or not (event_id.isascii() or is_unicode(event_id))
-        ):
-            return None
-        if (item := get("item_id")) is not None and (
-            type(item) is not str
-            or not (item := item.strip())
-            or len(item) > MAX_ID_CHARS
-            or not (item.isascii() or is_unicode(item))
-        ):
-            return None
-        if (category := get("category")) is not None and (
-            type(category) is not str
-            or not (category := category.strip())
-            or len(category) > MAX_ID_CHARS
-            or not (category.isascii() or is_unicode(category))
-        ):
-            return None
-        if (session := get("session_id")) is not None and (
-            type(session) is not str
-            or not (session := session.strip())
-            or len(session) > MAX_ID_CHARS
-            or not (session.isascii() or is_unicode(session))
-        ):
+        odd, event_id = _text(get("event_id"))
+        odd_item, item = _text(get("item_id"))
+        odd_category, category = _text(get("category"))
+        odd_session, session = _text(get("session_id"))
+        if odd or odd_item or odd_category or odd_session:
             return None
         if (price := get("price")) is not None and (price := _price(price)) is None:
             return None
@@ -160,7 +137,6 @@ class UsualRecords:
             if record_id is None:
                 return None
             event_id = record_id
-        key = f"o:{order}" if order is not None else f"s:{session}" if session is not None else f"t:{ts}"
         return Event(
             ts,
             _PURCHASE,
@@ -175,7 +151,7 @@ class UsualRecords:
             None,
             None,
             session,
-            key,
+            order_key_of(order, session, ts),
             tuple(lines),
         )
 

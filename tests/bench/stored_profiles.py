@@ -10,7 +10,7 @@ import msgspec
 from streams.core.cleaning import clean, cleaning_policy
 from streams.core.engine import PartitionEngine
 from streams.core.events import Event, Kind, Position
-from streams.core.stored_profile import Header, Stored, pack_profile, read_header, unpack_profile
+from streams.core.stored_profile import Header, Stored, read_header, repacked, unpack_profile
 from tests.bench.reference_logs import W1, ReferenceLog, rows
 from tests.support.partition_runs import POLICY
 from tests.support.scorers import DailyCuts
@@ -34,16 +34,7 @@ class Sample(NamedTuple):
         theirs = msgspec.structs.replace(
             stored, open=[msgspec.structs.replace(event, user_id=user_id) for event in stored.open]
         )
-        return pack_profile(
-            theirs,
-            writer=writer,
-            silence_at=header.silence_at,
-            maturity_at=header.maturity_at,
-            stage=header.stage,
-            tier=header.tier,
-            band=header.band,
-            policy=header.policy,
-        )
+        return repacked(theirs, header, writer=writer)
 
 
 def user_name(number: int) -> str:
