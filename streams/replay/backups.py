@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from streams.core.errors import OutputFolderError
+from streams.replay.temporary_folder import writing_temporarily
 
 _TURNS: Final = "turns"
 _LENGTH_BYTES: Final = 4
@@ -48,26 +47,26 @@ class Backup:
         self._serial = 0
         self._new: dict[int, Path] = {}
         self._kept: dict[int, Path] = {}
-        with _in_words(folder):
+        with writing_temporarily():
             folder.mkdir()
             (folder / _TURNS).touch()
 
     def given(self, records: Sequence[bytes], turn: bytes) -> None:
         """Take note of a turn that was given to the worker."""
         entry = _encode((records, turn))
-        with _in_words(self._folder), (self._folder / _TURNS).open("ab") as turns:
+        with writing_temporarily(), (self._folder / _TURNS).open("ab") as turns:
             turns.write(len(entry).to_bytes(_LENGTH_BYTES, "big") + entry)
 
     def since(self) -> Iterator[Given]:
         """The turns since the partitions were kept, in order."""
-        with _in_words(self._folder), (self._folder / _TURNS).open("rb") as turns:
+        with writing_temporarily(), (self._folder / _TURNS).open("rb") as turns:
             while length := turns.read(_LENGTH_BYTES):
                 yield _decode(turns.read(int.from_bytes(length, "big")))
 
     def keep(self, partition: int, state: bytes) -> None:
         """Write down a partition as it is now; it counts from :meth:`commit` on."""
         path = self._folder / f"partition-{partition}-{self._serial}"
-        with _in_words(self._folder):
+        with writing_temporarily():
             path.write_bytes(state)
         self._new[partition] = path
 
@@ -76,7 +75,7 @@ class Backup:
         self.records = list(records)
         old, self._kept, self._new = self._kept, self._new, {}
         self._serial += 1
-        with _in_words(self._folder):
+        with writing_temporarily():
             (self._folder / _TURNS).write_bytes(b"")
             for path in old.values():
                 path.unlink()
@@ -84,17 +83,6 @@ class Backup:
     def kept(self) -> Iterator[tuple[int, bytes]]:
         """The partitions as last kept; none before the first time."""
         for partition, path in self._kept.items():
-            with _in_words(self._folder):
+            with writing_temporarily():
                 state = path.read_bytes()
             yield partition, state
-
-
-@contextmanager
-def _in_words(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OutputFolderError(
-            f"The temporary folder {folder.parent} cannot be written: {error.strerror}.",
-            "Make room, or point TMPDIR to a folder that has it.",
-        ) from error

@@ -9,8 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
-from streams.core.errors import OutputFolderError
 from streams.replay.spool import RUNS_ALIKE
+from streams.replay.temporary_folder import writing_temporarily
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -95,7 +95,7 @@ class SortedRuns:
     def _write(self) -> None:
         import pyarrow as pa
 
-        try:
+        with writing_temporarily():
             if self._folder is None:
                 self._folder = tempfile.TemporaryDirectory(prefix="ebbtide-sort-")
             path = Path(self._folder.name) / f"run-{len(self._written)}"
@@ -108,11 +108,6 @@ class SortedRuns:
                     writer = pa.ipc.new_stream(str(path), whole.schema)
                 writer.write_batch(whole)
             writer.close()
-        except OSError as error:
-            raise OutputFolderError(
-                f"The temporary folder {tempfile.gettempdir()} cannot be written: {error.strerror or error}.",
-                "Make room, or point TMPDIR to a folder that has it.",
-            ) from error
         self._written.append(path)
 
     def _read(

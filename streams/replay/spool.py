@@ -10,7 +10,7 @@ from typing import IO, Any, Final, Generic, Self, TypeVar
 
 import msgspec
 
-from streams.core.errors import OutputFolderError
+from streams.replay.temporary_folder import writing_temporarily
 
 RUN_BYTES: Final = 32 << 20
 """Encoded size of the entries that are sorted in memory at a time."""
@@ -82,7 +82,7 @@ class Spool(Generic[Entry]):
 
     def _write_run(self) -> None:
         self._run.sort()
-        try:
+        with writing_temporarily():
             file = tempfile.TemporaryFile(prefix="ebbtide-spool-")  # noqa: SIM115 - closed by __exit__
             self._files.append(file)
             for entry in self._run:
@@ -90,11 +90,6 @@ class Spool(Generic[Entry]):
                 file.write(len(encoded).to_bytes(_LENGTH_BYTES, "big"))
                 file.write(encoded)
             file.flush()
-        except OSError as error:
-            raise OutputFolderError(
-                f"The temporary folder {tempfile.gettempdir()} cannot be written: {error.strerror}.",
-                "Make room, or point TMPDIR to a folder that has it.",
-            ) from error
         self._run, self._bytes = [], 0
 
     def _read(self, file: IO[bytes]) -> Iterator[Entry]:
