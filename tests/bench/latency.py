@@ -68,13 +68,15 @@ def measure(asked: Asked) -> Iterator[Result]:
 def _under_load(
     live: Installation, settings: Settings, log: ReferenceLog, rate: float, before: Published
 ) -> tuple[Run, Published]:
+    from tests.bench.load_sender import send  # what it sends with is there where benchmarks are made
+
     made = live_load.plan(log, rate, settings, wait_s=5.0 + PLAN_S_PER_EVENT * log.events)
     with OutputWatch(settings.brokers, [topic_name(name, settings) for name in WATCHED], settings.partitions) as watch:
         if (left_s := made.begin_s - time.monotonic()) < 0:
             raise BenchmarkFailed(f"making the load and starting the consumer took {-left_s:.1f} s too long")
         time.sleep(left_s)
         (first,) = live.samples()
-        late_ms = live_load.send(made, settings)
+        late_ms = send(made, settings)
         published = _more(before, made)
         last = live.until_applied(published.records, ANSWERED_WITHIN_S)[-1]
         time.sleep(1.0)

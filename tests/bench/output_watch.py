@@ -1,8 +1,4 @@
-"""A consumer of outputs as other services are: a process of its own that notes when it had each of them.
-
-``python -m tests.bench.output_watch BROKERS PARTITIONS TOPIC…`` says ``ready``, watches until its input ends, then
-writes what it saw: a line each, the time (monotonic clock, s) and the body.
-"""
+"""Watches outputs as other services do: through :mod:`tests.bench.output_consumer`, a process of its own."""
 
 from __future__ import annotations
 
@@ -14,8 +10,6 @@ import time
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Final, Self
-
-from confluent_kafka import OFFSET_END, Consumer, TopicPartition
 
 from tests.bench.open_loop import Sighting
 
@@ -39,7 +33,7 @@ class OutputWatch:
     """
 
     def __init__(self, brokers: str, topics: Sequence[str], partitions: int) -> None:
-        self._command = [sys.executable, "-m", "tests.bench.output_watch", brokers, str(partitions), *topics]
+        self._command = [sys.executable, "-m", "tests.bench.output_consumer", brokers, str(partitions), *topics]
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -75,24 +69,3 @@ def sighting(body: dict[str, Any], at_s: float) -> Sighting:
     """
     event_id = body.get("cause", {}).get("event_id")
     return Sighting(body["id"], event_id or f"{body['user_id']} at {body['as_of']}", at_s)
-
-
-def watch(brokers: str, partitions: int, topics: Sequence[str]) -> None:
-    """The process itself."""
-    consumer = Consumer({"bootstrap.servers": brokers, "group.id": "bench-watch", "enable.auto.commit": False})
-    consumer.assign([TopicPartition(name, number, OFFSET_END) for name in topics for number in range(partitions)])
-    consumer.poll(0.5)
-    print("ready", flush=True)
-    records: list[tuple[float, bytes]] = []
-    while not select.select([sys.stdin], [], [], 0)[0]:
-        while (message := consumer.poll(0.02)) is not None:
-            at_s = time.monotonic()
-            if message.error() is not None:
-                raise AssertionError(str(message.error()))
-            records.append((at_s, message.value() or b""))
-    consumer.close()
-    sys.stdout.buffer.writelines(b"%.6f %b\n" % record for record in records)
-
-
-if __name__ == "__main__":
-    watch(sys.argv[1], int(sys.argv[2]), sys.argv[3:])

@@ -9,8 +9,6 @@ from dataclasses import replace
 
 import pytest
 
-pytest.importorskip("confluent_kafka", reason="only `make bench` installs it")
-
 from streams.core.instants import parse_instant
 from streams.settings import Settings
 from tests.bench.live_load import STRANGER_EVERY, Plan, as_live, plan
