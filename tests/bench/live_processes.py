@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final, Literal, Self
 from urllib.error import URLError
@@ -27,18 +27,6 @@ PROGRAM: Final = (sys.executable, "-m", "streams.cli")
 _READY_WITHIN_S: Final = 120.0
 _ANSWER_WITHIN_S: Final = 5.0
 _STAGE: Final = re.compile(rf'^{PIPELINE_SECONDS.name}_sum{{stage="(\w+)"}} (\S+)$', re.MULTILINE)
-_NAMES: Final = (
-    "brokers",
-    "topic_prefix",
-    "partitions",
-    "group_id",
-    "state_dir",
-    "http_port",
-    "horizon_days",
-    "slice_records",
-    "slice_ms",
-    "behind_slice_records",
-)
 
 
 @contextmanager
@@ -102,7 +90,12 @@ class Watched(Pinned):
     def __init__(self, arguments: Iterable[str], settings: Settings, cores: Iterable[int], log: Path) -> None:
         self._port = free_port()
         self.log = log
-        given = {f"EBBTIDE_{name.upper()}": str(getattr(settings, name)) for name in _NAMES}
+        defaults = Settings()
+        given = {
+            f"EBBTIDE_{one.name.upper()}": str(value)
+            for one in fields(Settings)
+            if (value := getattr(settings, one.name)) != getattr(defaults, one.name)
+        }
         given["EBBTIDE_HTTP_PORT"] = str(self._port)
         super().__init__([*PROGRAM, *arguments], cores, environment=given, log=log)
 
