@@ -9,8 +9,8 @@ as it stands: that is what makes the usual, in-order case cost one fold per even
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections.abc import Iterable
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -20,7 +20,15 @@ from streams.core.hashing import stable_hash
 from streams.core.instants import LAST_INSTANT
 from streams.core.remembering import identity
 from streams.core.state import FAR, MAX_IDS, NO_TIME, Observation, State, decode_state, encode_state
-from streams.core.stored_profile import Bootstrapped, Delivery, Stored, damaged, pack_profile, unpack_profile
+from streams.core.stored_profile import (
+    Bootstrapped,
+    Delivery,
+    Stored,
+    damaged,
+    pack_profile,
+    packed_events,
+    unpack_profile,
+)
 from streams.core.tally import CHURN, PROPENSITY
 
 MAX_OPEN: Final = 128
@@ -30,12 +38,32 @@ MOST_OPEN: Final = 1_280
 """Open events at most, whatever orders they belong to: each that comes out of order folds all of them again."""
 MOST_OPEN_BYTES: Final = 400_000
 """Open purchases take no more than this in the stored value, which has to fit what a broker takes (1 MiB)."""
+PACK_FROM: Final = 8
+"""Open events from which each is packed once and kept so: whoever is busy is stored with every slice."""
 AFTER_EVENTS: Final = len(Kind)
 """The place of a deadline among the kinds of its instant: behind all events."""
+Mark = tuple[int, bytes, Any]
+"""How many open events are in, the state with them, and what was heard up to there; None where there was nothing."""
 Ripe = tuple[str, Observation]
 """A head, and a score of it whose label is decided."""
 EMPTY_STATE: Final = encode_state(State())
 _encode: Final = msgspec.msgpack.Encoder().encode
+
+
+class Walk(Protocol):
+    """Walks along while a view is made anew, and hears of what comes by in the order of the log."""
+
+    def told(self, moment: Moment) -> None:
+        """A deadline has fired."""
+
+    def ordered(self, state: State, event: Event) -> None:
+        """An event has opened an order."""
+
+    def walked(self) -> Any:
+        """What was made of it up to here, to be taken up by a later walk."""
+
+    def resume(self, walked: Any) -> bool:
+        """Take up what an earlier walk had made; False where it would not be the same any more."""
 
 
 class Profile:
@@ -45,6 +73,7 @@ class Profile:
         "_marked",
         "_marks",
         "_open_ids",
+        "_packed",
         "applied",
         "applied_until",
         "delivery",
@@ -74,8 +103,10 @@ class Profile:
         self.view = State()
         self._marked = EMPTY_STATE
         """The settled state that the marks continue."""
-        self._marks: list[tuple[int, bytes]] = []
+        self._marks: list[Mark] = []
         self._open_ids: set[tuple[int, str]] = set()
+        self._packed: list[bytes] = []
+        """The first of the open events, as they are stored."""
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
@@ -110,27 +141,19 @@ class Profile:
 
     # -- folding -----------------------------------------------------------------------------------------------------
 
-    def refold(
-        self,
-        fold: Fold,
-        clock: int,
-        told: Callable[[Moment], None] | None = None,
-        ordered: Callable[[State, Event], None] | None = None,
-    ) -> None:
-        """Make the view anew: settled, then what is open, with the deadlines in between and up to the clock.
-
-        ``told`` hears of every deadline, ``ordered`` of every event that opens an order, in the order of the log.
-        """
-        begin, encoded = self._nearest_mark()
+    def refold(self, fold: Fold, clock: int, walk: Walk | None = None) -> None:
+        """Make the view anew: settled, then what is open, with the deadlines in between and up to the clock."""
+        begin, encoded, walked = self._nearest_mark(walk)
         state = decode_state(encoded)
         if state.next_at < 0:
             raise ValueError(f"the next deadline is {state.next_at}")
         user_hash, open_events = self.user_hash, self.open
-        quiet, marked = True, begin
+        told = None if walk is None else walk.told
+        quiet, marked = walked is None, begin
         for at in range(begin, len(open_events)):
             event = open_events[at]
-            if quiet and at - marked >= MARK_EVERY:
-                self._marks.append((at, encode_state(state)))
+            if at - marked >= MARK_EVERY and (quiet or walk is not None):
+                self._marks.append((at, encode_state(state), None if quiet or walk is None else walk.walked()))
                 marked = at
             if state.next_at < event.ts:
                 quiet = False
@@ -138,21 +161,26 @@ class Profile:
             _, opened, _ = fold.apply(state, event, user_hash)
             if opened:
                 quiet = False
-                if ordered is not None:
-                    ordered(state, event)
+                if walk is not None:
+                    walk.ordered(state, event)
         fold.advance(state, clock, user_hash, told)
         self.view = state
 
-    def _nearest_mark(self) -> tuple[int, bytes]:
-        """Where folding again may begin: how many open events are in, and the state with them.
+    def _nearest_mark(self, walk: Walk | None) -> Mark:
+        """Where folding again may begin.
 
-        Marks are made only while there is nothing to tell: no deadline fired, no order opened. So whoever listens to
-        a refold hears the same from a mark on as from the settled state on.
+        As long as there was nothing to hear of, no deadline and no order, whoever walks along hears the same from a
+        mark on as from the settled state on; behind that, only who takes up what was heard up to the mark.
         """
         if self._marked is not self.settled:
             self._marked = self.settled
             self._marks.clear()
-        return self._marks[-1] if self._marks else (0, self.settled)
+        while self._marks:
+            mark = self._marks[-1]
+            if walk is None or mark[2] is None or walk.resume(mark[2]):
+                return mark
+            self._marks.pop()
+        return (0, self.settled, None)
 
     def settle(self, fold: Fold, through: int) -> list[Ripe]:
         """Settle every event and deadline at or before an instant, and take out the labels it decides, with their head.
@@ -166,6 +194,7 @@ class Profile:
             ripe = _take_ripe(view, through)
             self.settled = encode_state(view)
             open_events.clear()
+            self._packed.clear()
             self.open_bytes = 0
             self._open_ids.clear()
         else:
@@ -202,6 +231,7 @@ class Profile:
             fold.apply(state, event, user_hash)
         fold.advance(state, through, user_hash)
         del self.open[:count]
+        del self._packed[:count]
         self.open_bytes = _bytes_of(self.open)
         self._open_ids.clear()
         return state
@@ -217,6 +247,8 @@ class Profile:
         else:
             at = bisect_right(self.open, event.sort_key, key=_key)
             self.open.insert(at, event)
+            if at < len(self._packed):
+                self._packed.insert(at, _encode(event))
             while self._marks and self._marks[-1][0] > at:
                 self._marks.pop()
 
@@ -246,7 +278,8 @@ class Profile:
     def encode(self, writer: int, policy: int) -> bytes:
         """The value to store."""
         view, delivery = self.view, self.delivery
-        fields = (self.settled, self.settled_through, self.settled_key, self.open, view.fired, delivery, self.applied)
+        opened = self.open if len(self.open) < PACK_FROM else packed_events(self._pack())
+        fields = (self.settled, self.settled_through, self.settled_key, opened, view.fired, delivery, self.applied)
         return pack_profile(
             Stored(*fields) if self.applied_until == NO_TIME else Bootstrapped(*fields, self.applied_until),
             writer=writer,
@@ -257,6 +290,12 @@ class Profile:
             band=delivery.band,
             policy=policy,
         )
+
+    def _pack(self) -> list[bytes]:
+        """All open events as they are stored."""
+        packed = self._packed
+        packed += map(_encode, self.open[len(packed) :])
+        return packed
 
 
 def _key(event: Event) -> tuple[int, int, str]:

@@ -25,8 +25,18 @@ class Rescored(NamedTuple):
     band: int
 
 
+class Walked(NamedTuple):
+    """What a walk had made of the scores up to a mark."""
+
+    band: int
+    bands: tuple[tuple[int, int, str, int], ...]
+    scheduled: tuple[Rescored, ...]
+    last: Rescored | None
+    asked: tuple[tuple[str, int], ...]
+
+
 class Rescoring:
-    """Listens to a refold.
+    """Walks along with a refold (:class:`streams.core.profile.Walk`).
 
     Parameters
     ----------
@@ -38,7 +48,7 @@ class Rescoring:
         The band as of the settled state.
     """
 
-    __slots__ = ("_model", "_policy", "band", "bands", "last", "scheduled")
+    __slots__ = ("_asked", "_model", "_policy", "band", "bands", "last", "scheduled")
 
     def __init__(self, policy: Compiled, model: ChurnScorer, band: int) -> None:
         self._policy = policy
@@ -48,6 +58,20 @@ class Rescoring:
         """Every change of the band, by the key of what caused it."""
         self.scheduled: list[Rescored] = []
         self.last: Rescored | None = None
+        self._asked: dict[str, int] = {}
+        """The last instant that each cut has scored, by version."""
+
+    def walked(self) -> Walked:
+        return Walked(self.band, tuple(self.bands), tuple(self.scheduled), self.last, tuple(self._asked.items()))
+
+    def resume(self, walked: Walked) -> bool:
+        """Take up an earlier walk, unless a cut came in since then that would have scored instead."""
+        cut_at = self._model.cut_at
+        if any(cut_at(instant)[0].version != version for version, instant in walked.asked):
+            return False
+        self.band, self.last = walked.band, walked.last
+        self.bands, self.scheduled, self._asked = list(walked.bands), list(walked.scheduled), dict(walked.asked)
+        return True
 
     def told(self, moment: Moment) -> None:
         """A deadline of the view has fired."""
@@ -65,6 +89,7 @@ class Rescoring:
 
     def _score(self, key: tuple[int, int, str], at: int, features: list[float]) -> None:
         cut, _ = self._model.cut_at(at)
+        self._asked[cut.version] = at
         if not cut.cold_start:
             self._note(key, band_of(cut.probability(features), self.band, self._policy))
         self.last = Rescored(at, features, self.band)

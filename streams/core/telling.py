@@ -62,7 +62,7 @@ class Teller:
         facts, delivery = step.facts, profile.delivery
         facts.refolds += 1
         rescoring = Rescoring(self._policy, model, delivery.settled_band)
-        profile.refold(self._fold, max(clock, profile.view.fired), rescoring.told, rescoring.ordered)
+        profile.refold(self._fold, max(clock, profile.view.fired), rescoring)
         delivery.bands = rescoring.bands
         unserve(profile, facts)
         view = profile.view

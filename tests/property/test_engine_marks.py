@@ -10,20 +10,34 @@ from hypothesis import strategies as st
 
 from streams.core import profile as profiles
 from streams.core.events import DAY_MS, Event
+from streams.core.ports import Cut
 from tests.support.partition_runs import PartitionRun
+from tests.support.scorers import FixedScorer
 from tests.support.worlds import START, Shape, arrival, at_offsets, click, purchase, search, world
 
 NEVER = 1 << 60
 
 
-def told(arrivals: list[Event], mark_every: int, slices: int) -> tuple[object, ...]:
-    """Everything a run leaves behind, with a mark after so many events."""
+class CutsThatCome:
+    """A cut that serves every instant as soon as it has come, and thinks otherwise than the one before."""
+
+    def __init__(self) -> None:
+        self.come = 0
+
+    def cut_at(self, instant_ms: int) -> tuple[Cut, bool]:
+        return FixedScorer((0.05, 0.95)[self.come % 2], version=f"cut-{self.come}"), False
+
+
+def told(arrivals: list[Event], mark_every: int, slices: int, *, cuts_come: bool = False) -> tuple[object, ...]:
+    """Everything a run leaves behind, with a mark after so many events; maybe a cut comes with each slice."""
     kept = profiles.MARK_EVERY
     profiles.MARK_EVERY = mark_every  # type: ignore[misc]
     try:
-        run = PartitionRun()
+        cuts = CutsThatCome()
+        run = PartitionRun(cuts if cuts_come else None)
         for at in range(0, len(arrivals), slices):
             run.feed(arrivals[at : at + slices])
+            cuts.come += 1
         facts, stored = run.facts.copy(), dict(run.store)
         run.close(max(event.ts for event in arrivals) + 40 * DAY_MS)
     finally:
@@ -40,6 +54,15 @@ def test_marks_change_nothing_in_any_world_out_of_order(
 ) -> None:
     arrivals = at_offsets(arrival(dice.choice, world(dice.choice, shape)))
     assert told(arrivals, every, slices) == told(arrivals, NEVER, slices)
+
+
+@settings(max_examples=40)
+@given(st.randoms(use_true_random=False), st.sampled_from((1, 3)), st.sampled_from((1, 4)))
+def test_scores_up_to_a_mark_are_taken_again_where_their_cut_has_come_since(
+    dice: random.Random, every: int, slices: int
+) -> None:
+    arrivals = at_offsets(arrival(dice.choice, world(dice.choice, Shape(users=("ada",), most=60, close=True))))
+    assert told(arrivals, every, slices, cuts_come=True) == told(arrivals, NEVER, slices, cuts_come=True)
 
 
 @pytest.mark.parametrize("seed", range(3))
