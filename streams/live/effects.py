@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from streams.live.changelog import Changelog, Write
 from streams.live.held_log import HeldRecord
 from streams.live.inputs import Letter
 from streams.live.observer import Observer
-from streams.live.outbox import Message, Producer
+from streams.live.outbox import Acked, Message, Part, Producer
 from streams.live.store import CopyPosition, Store
 from streams.model_records import SCHEMAS
 from streams.settings import Settings
@@ -79,11 +78,11 @@ class EffectsInOrder:
         self._now_ms = now_ms
         self._source = f"/ebbtide/{settings.group_id}/{partition}"
 
-    async def publish(self, effects: Effects, *, hold: bool = False) -> list[tuple[int, int]]:
+    async def publish(self, effects: Effects, *, hold: bool = False) -> list[Acked]:
         """Step 2: outputs, dead letters and examples; returns when all are acknowledged.
 
         With ``hold``, decisions go to ``held-outputs`` and portraits nowhere but where they end. Returned is what went
-        there: (base offset, number of records) of every batch.
+        there.
         """
         started = time.perf_counter()
         by_topic: dict[str, list[Iterable[Message]]] = {}
@@ -105,12 +104,10 @@ class EffectsInOrder:
             by_topic.setdefault(topics.TRAINING_EXAMPLES, []).append(map(self._example, effects.examples))
         if not by_topic:
             return []
-        batches = await asyncio.gather(
-            *(self._send(name, chain.from_iterable(messages)) for name, messages in by_topic.items())
-        )
+        batches = await self._send_all({name: chain.from_iterable(messages) for name, messages in by_topic.items()})
         self._observer.examples_sent(len(effects.examples))
         self._observer.stage_seconds("outputs", time.perf_counter() - started)
-        return dict(zip(by_topic, batches, strict=True)).get(topics.HELD_OUTPUTS, [])
+        return batches.get(topics.HELD_OUTPUTS, [])
 
     async def forward(self, held: Iterable[HeldRecord]) -> None:
         """Send outputs that were held where they belong, as they are.
@@ -129,11 +126,11 @@ class EffectsInOrder:
                     "Somebody else writes to this topic; keep them off it, then discard.",
                 )
             by_topic.setdefault(name, []).append(Message(record.key, record.value, record.headers))
-        await asyncio.gather(*(self._send(name, messages) for name, messages in by_topic.items()))
+        await self._send_all(by_topic)
 
     async def notify(self, key: bytes, body: dict[str, Any]) -> None:
         """Say on ``output-holds`` what is held."""
-        await self._send(topics.OUTPUT_HOLDS, [Message(key, encode(body))])
+        await self._send_all({topics.OUTPUT_HOLDS: [Message(key, encode(body))]})
 
     async def persist(self, writes: Sequence[Write], tallies: Mapping[bytes, bytes] | None = None) -> None:
         """Steps 3 and 4: the changelog with its fence check, then the local copy.
@@ -163,13 +160,20 @@ class EffectsInOrder:
             until=until,
             tally=tally,
         )
-        await self._send(topics.TRAINING_EXAMPLES, [Message(b"mark-%d" % self._partition, encode(body))])
+        await self._send_all({topics.TRAINING_EXAMPLES: [Message(b"mark-%d" % self._partition, encode(body))]})
 
-    async def _send(self, name: str, messages: Iterable[Message]) -> list[tuple[int, int]]:
+    async def _send_all(self, by_topic: Mapping[str, Iterable[Message]]) -> dict[str, list[Acked]]:
+        """Send to all topics at once; by topic, what Kafka has."""
+        names = sorted(by_topic, key=lambda name: topics.CATALOGUE[name].single)  # other partitions write there too
+        acked = await self._producer.send_all([self._part(name, by_topic[name]) for name in names])
+        sent = dict(zip(names, acked, strict=True))
+        for name, batches in sent.items():
+            self._observer.sent(name, sum(batch.records for batch in batches))
+        return sent
+
+    def _part(self, name: str, messages: Iterable[Message]) -> Part:
         partition = ONLY_PARTITION if topics.CATALOGUE[name].single else self._partition
-        batches = await self._producer.send(topic_name(name, self._settings), partition, messages)
-        self._observer.sent(name, sum(count for _, count in batches))
-        return batches
+        return Part(topic_name(name, self._settings), partition, messages)
 
     def _message(self, output: Output) -> Message:
         headers = cloud_event_headers(output.id, output.topic, self._source, output.as_of_ms)

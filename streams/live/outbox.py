@@ -9,6 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from typing import Any, Final, NamedTuple
 
@@ -39,6 +40,30 @@ class Message(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Headers = ()
+
+
+class Part(NamedTuple):
+    """What goes to one partition of a topic."""
+
+    topic: str
+    partition: int
+    messages: Iterable[Message]
+
+
+class Acked(NamedTuple):
+    """A batch that Kafka has: its base offset, and the number of its records."""
+
+    base: int
+    records: int
+
+
+class _Sent(NamedTuple):
+    """A batch on its way."""
+
+    future: asyncio.Future[Any]
+    records: int
+    topic: str
+    partition: int
 
 
 def fill(batch: Any, messages: Iterator[Message]) -> Message | None:
@@ -110,39 +135,85 @@ class Producer:
             await self._producer.stop()
             self._producer = None
 
-    async def send(self, topic: str, partition: int, messages: Iterable[Message]) -> list[tuple[int, int]]:
-        """Append messages to one partition, in order, and await the acks.
+    async def send(self, topic: str, partition: int, messages: Iterable[Message]) -> list[Acked]:
+        """Append messages to one partition, in order, and await the acks; see :meth:`send_all`."""
+        (acked,) = await self.send_all([Part(topic, partition, messages)])
+        return acked
+
+    async def send_all(self, parts: Iterable[Part]) -> list[list[Acked]]:
+        """Append messages to several partitions, in order within each, and await all acks together.
+
+        They are handed over one part after the other, and all wait while one finds the partition busy with batches of
+        somebody else: name partitions that are shared last.
 
         Returns
         -------
-        list[tuple[int, int]]
-            (base offset, number of records) of every batch.
+        list[list[Acked]]
+            For each part, every batch of it.
 
         Raises
         ------
         BrokerError
             Kafka refused, or did not ack in time. Some of the messages may be in the log.
         """
-        producer = self._producer
-        if producer is None:
-            raise RuntimeError("the producer is not started")
-        where = f"{topic}, partition {partition}"
         began = self._reach.now()
-        waiting: list[tuple[asyncio.Future[Any], int]] = []
-        try:
-            waits = iter(messages)
+        sent = [await self._handed_over(part, began) for part in parts]
+        await self._acks(list(chain.from_iterable(sent)), began)
+        return [[Acked(one.future.result().offset, one.records) for one in of_part] for of_part in sent]
+
+    async def _handed_over(self, part: Part, began: float) -> list[_Sent]:
+        topic, partition, messages = part
+        sent: list[_Sent] = []
+        waits = iter(messages)
+        with self._told(topic, partition):
             while True:
-                batch = producer.create_batch()
+                batch = self._started().create_batch()
                 left = fill(batch, waits)
                 if batch.record_count():
-                    waiting.append(await self._submit(producer, batch, topic, partition, began))
+                    sent.append(await self._submit(batch, topic, partition, began))
                 elif left is not None:
-                    raise BrokerError(f"A record of {len(left[1] or b'')} bytes fits no batch ({where}).")
+                    raise BrokerError(
+                        f"A record of {len(left.value or b'')} bytes fits no batch ({topic}, partition {partition})."
+                    )
                 if left is None:
-                    break
+                    return sent
                 waits = chain((left,), waits)
-            await self._acks([future for future, _ in waiting], began)
-            return [(future.result().offset, count) for future, count in waiting]
+
+    async def _submit(self, batch: Any, topic: str, partition: int, began: float) -> _Sent:
+        batch.close()  # an open batch lingers (FAUST.md 26)
+        while True:
+            try:
+                future = await self._started().send_batch(batch, topic, partition=partition)
+                return _Sent(future, batch.record_count(), topic, partition)
+            except (KafkaTimeoutError, UnknownTopicOrPartitionError):
+                # The batch before is not gone yet, or where to send this one is not known: this one was not taken.
+                if self._left_s(began) <= 0.0:
+                    raise
+
+    async def _acks(self, sent: Sequence[_Sent], began: float) -> None:
+        """Wait for all of them; raises what the first one raised."""
+        futures: Collection[asyncio.Future[Any]] = [one.future for one in sent]
+        while futures:
+            done, futures = await asyncio.wait(
+                futures,
+                timeout=min(LOOK_AGAIN_S, max(0.01, self._left_s(began))),
+                return_when=asyncio.FIRST_EXCEPTION,
+            )
+            for one in sent:
+                if one.future in done:
+                    with self._told(one.topic, one.partition):
+                        one.future.result()
+            if futures and self._left_s(began) <= 0.0:
+                late = next(one for one in sent if one.future in futures)
+                with self._told(late.topic, late.partition):
+                    raise TimeoutError
+
+    @contextmanager
+    def _told(self, topic: str, partition: int) -> Iterator[None]:
+        """Say where what went wrong went wrong."""
+        where = f"{topic}, partition {partition}"
+        try:
+            yield
         except TimeoutError as error:
             raise BrokerError(
                 f"Kafka can be reached, but did not acknowledge within {self._ack_timeout_s:g} s ({where}).",
@@ -152,31 +223,10 @@ class Producer:
             refused = refusal(error, self._settings, "Write", f"topic {topic}")
             raise refused or BrokerError(f"Kafka refused a batch ({where}): {error!r}.") from error
 
-    async def _submit(
-        self, producer: AIOKafkaProducer, batch: Any, topic: str, partition: int, began: float
-    ) -> tuple[asyncio.Future[Any], int]:
-        batch.close()  # an open batch lingers (FAUST.md 26)
-        while True:
-            try:
-                return await producer.send_batch(batch, topic, partition=partition), batch.record_count()
-            except (KafkaTimeoutError, UnknownTopicOrPartitionError):
-                # The batch before is not gone yet, or where to send this one is not known: this one was not taken.
-                if self._left_s(began) <= 0.0:
-                    raise
-
-    async def _acks(self, futures: Sequence[asyncio.Future[Any]], began: float) -> None:
-        """Wait for all of them; raises what the first one raised, or TimeoutError."""
-        pending: Collection[asyncio.Future[Any]] = futures
-        while pending:
-            done, pending = await asyncio.wait(
-                pending,
-                timeout=min(LOOK_AGAIN_S, max(0.01, self._left_s(began))),
-                return_when=asyncio.FIRST_EXCEPTION,
-            )
-            for future in done:
-                future.result()
-            if pending and self._left_s(began) <= 0.0:
-                raise TimeoutError
+    def _started(self) -> AIOKafkaProducer:
+        if self._producer is None:
+            raise RuntimeError("the producer is not started")
+        return self._producer
 
     def _left_s(self, began: float) -> float:
         return self._ack_timeout_s - self._reach.waited_s(began)

@@ -19,7 +19,7 @@ from streams.core.errors import BrokerError
 from streams.live.app import create_app
 from streams.live.connections import new_producer
 from streams.live.exits import Exits
-from streams.live.outbox import Message, Producer
+from streams.live.outbox import Acked, Message, Producer
 from streams.live.reach import Reach
 from streams.live.seams import Clock
 from streams.live.worker import Worker
@@ -52,7 +52,7 @@ class Kafka:
         self.acks.append(asyncio.get_running_loop().create_future())
         return self.acks[-1]
 
-    def sending(self) -> asyncio.Task[list[tuple[int, int]]]:
+    def sending(self) -> asyncio.Task[list[Acked]]:
         return asyncio.create_task(self.producer.send("outputs", 0, [Message(b"k", b"v")]))
 
     def away(self, seconds: float) -> None:
@@ -71,7 +71,7 @@ async def until(reached: Any) -> None:
 
 
 def test_an_ack_that_an_outage_keeps_is_waited_for() -> None:
-    async def steps() -> list[tuple[int, int]]:
+    async def steps() -> list[Acked]:
         kafka = Kafka()
         sending = kafka.sending()
         await until(lambda: kafka.acks)
@@ -109,7 +109,7 @@ def test_after_the_outage_an_ack_has_the_whole_timeout_and_then_the_send_fails()
 def test_a_batch_that_aiokafka_could_not_queue_in_time_is_offered_again() -> None:
     """``send_batch`` waits for the batch before it no longer than a request may take, then raises."""
 
-    async def steps() -> list[tuple[int, int]]:
+    async def steps() -> list[Acked]:
         kafka = Kafka()
         kafka.full = 3
         sending = kafka.sending()

@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError
 from streams.core.errors import BrokerError
 from streams.core.events import INPUT_TOPICS
 from streams.live.fence import FENCE_PREFIX, ChangelogRecord, tally_of, writer_of
-from streams.live.outbox import Message
+from streams.live.outbox import Acked, Message, Part
 from streams.topics import CATALOGUE, CHANGELOG, TRAINING_EXAMPLES
 from tests.simulation.loop import Killed, Process, VirtualLoop
 
@@ -246,11 +246,15 @@ class SentBatches:
         self._process = process
         self._pass = pass_step
 
-    async def send(self, topic: str, partition: int, messages: Iterable[Message]) -> list[tuple[int, int]]:
+    async def send_all(self, parts: Iterable[Part]) -> list[list[Acked]]:
+        """Each part for itself, as they land in any order."""
+        return await asyncio.gather(*(self.send(*part) for part in parts))
+
+    async def send(self, topic: str, partition: int, messages: Iterable[Message]) -> list[Acked]:
         """Append messages to one partition, in order, and await the acks."""
         everything = list(messages)
         step = _step(topic, everything)
-        sent: list[tuple[int, int]] = []
+        sent: list[Acked] = []
         self.awaited += 1
         try:
             for at in range(0, len(everything), BATCH_RECORDS):
@@ -260,7 +264,7 @@ class SentBatches:
                     raise Killed
                 async with asyncio.timeout(ACK_TIMEOUT_S):
                     base = await self._broker.produce(self._process, topic, partition, batch, how)
-                sent.append((base, len(batch)))
+                sent.append(Acked(base, len(batch)))
                 await self._pass(f"{step}.acked")
         except TimeoutError as error:
             raise BrokerError(

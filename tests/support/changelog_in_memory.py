@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable
 
 from streams.live.changelog import Changelog
 from streams.live.fence import ChangelogRecord, tally_of, writer_of
-from streams.live.outbox import Message
+from streams.live.outbox import Acked, Message, Part
 
 
 class LogInMemory:
@@ -16,7 +16,7 @@ class LogInMemory:
         self.records: list[ChangelogRecord] = []
         self.gone_below = 0
 
-    async def send(self, topic: str, partition: int, messages: Iterable[Message]) -> list[tuple[int, int]]:
+    async def send(self, topic: str, partition: int, messages: Iterable[Message]) -> list[Acked]:
         """Append, as one batch."""
         base = self.records[-1].offset + 1 if self.records else 0
         appended = [
@@ -26,7 +26,11 @@ class LogInMemory:
             for offset, message in enumerate(messages, start=base)
         ]
         self.records += appended
-        return [(base, len(appended))]
+        return [Acked(base, len(appended))]
+
+    async def send_all(self, parts: Iterable[Part]) -> list[list[Acked]]:
+        """One part after the other."""
+        return [await self.send(*part) for part in parts]
 
     async def read(self, first: int, last: int) -> AsyncIterator[list[ChangelogRecord]]:
         """In portions of two, to have portions."""

@@ -22,7 +22,7 @@ from streams.live.fence import HOLD_KEY
 from streams.live.held_log import HeldRecord
 from streams.live.inputs import InputBuffer, PartitionInputs
 from streams.live.observer import Observer
-from streams.live.outbox import Message
+from streams.live.outbox import Acked, Message
 from streams.live.output_gate import OutputGate
 from streams.live.partition_owner import PartitionOwner
 from streams.live.partition_record import InputPosition
@@ -51,9 +51,9 @@ class Kafka(LogInMemory):
         self.lives: int | None = None
         self.appended = 0
 
-    async def send(self, topic: str, partition: int, messages: Iterable[Message]) -> list[tuple[int, int]]:
+    async def send(self, topic: str, partition: int, messages: Iterable[Message]) -> list[Acked]:
         """Append record by record: a crash may come between any two of a batch."""
-        bases: list[tuple[int, int]] = []
+        bases: list[int] = []
         for message in messages:
             if self.lives is not None:
                 self.lives -= 1
@@ -61,13 +61,13 @@ class Kafka(LogInMemory):
                     raise Crash
             self.appended += 1
             if topic == "changelog":
-                base = (await super().send(topic, partition, [message]))[0][0]
+                base = (await super().send(topic, partition, [message]))[0].base
             else:
                 records = self.topics.setdefault(topic, [])
                 base = len(records)
                 records.append(message)
-            bases.append((base, 1))
-        return [(bases[0][0], len(bases))] if bases else []
+            bases.append(base)
+        return [Acked(bases[0], len(bases))] if bases else []
 
     def ids(self, *names: str) -> list[str]:
         """Ids of the outputs in topics, in order."""
