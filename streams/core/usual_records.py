@@ -32,6 +32,8 @@ class UsualRecords:
     ----------
     policy
         The shop's decisions.
+    from_file
+        Whether they are rows of files, which are named by their place; their offset is -1.
 
     >>> usual = UsualRecords(CleaningPolicy())
     >>> raw = {"event_id": "e", "user_id": "u1", "ts": 1714557600000, "action": "fav", "item_id": "i"}
@@ -41,8 +43,9 @@ class UsualRecords:
     True
     """
 
-    def __init__(self, policy: CleaningPolicy) -> None:
+    def __init__(self, policy: CleaningPolicy, *, from_file: bool = False) -> None:
         index = {name: number for number, name in enumerate(ACTIONS)}
+        self._all_named = from_file
         self._tolerance_ms = policy.future_tolerance_ms
         self._clicks: dict[Any, int] = {raw: index[name] for raw, name in policy.actions.items() if name in index}
         self._sales = {raw for raw, name in policy.actions.items() if name and name not in REFUND_ACTIONS}
@@ -75,7 +78,7 @@ class UsualRecords:
             return None
         if (price := get("price")) is not None and (price := _price(price)) is None:
             return None
-        named = event_id is not None
+        named = event_id is not None or self._all_named
         if event_id is None:
             if record_id is None:
                 return None
@@ -98,7 +101,7 @@ class UsualRecords:
         odd_query, query = _text(get("query"), MAX_QUERY_CHARS)
         if odd or odd_category or odd_session or odd_query:
             return None
-        named = event_id is not None
+        named = event_id is not None or self._all_named
         if event_id is None:
             if record_id is None:
                 return None
@@ -132,7 +135,7 @@ class UsualRecords:
             if type(entry) is not dict or (line := _line(entry)) is None:
                 return None
             lines.append(line)
-        named = event_id is not None
+        named = event_id is not None or self._all_named
         if event_id is None:
             if record_id is None:
                 return None

@@ -9,9 +9,10 @@ from typing import Protocol
 
 from streams import codec
 from streams.core.cleaning import CleaningPolicy, clean, cleaning_policy
-from streams.core.events import Event
+from streams.core.events import Event, Kind
 from streams.core.ports import Rejection
 from streams.core.state import NO_TIME
+from streams.core.usual_records import UsualRecords
 from streams.replay.run_options import RunOptions
 from streams.replay.sources import Row, Source
 
@@ -56,6 +57,10 @@ class Reading:
         self._letters = letters
         self._until = options.until
         self._policy: CleaningPolicy = cleaning_policy(options.policy)
+        self._usual = {
+            from_file: [UsualRecords(self._policy, from_file=from_file).of(kind) for kind in Kind]
+            for from_file in (False, True)
+        }
         self._repeats = _IdenticalRows() if options.dedup_rows else None
 
     def events(self) -> Iterator[Event]:
@@ -81,10 +86,16 @@ class Reading:
             reason, message = row.fault or ("unknown_type", "no event_type")
             self._reject(Rejection(reason, message, row.position), row)
             return None
+        position = row.position
+        usual = self._usual[row.from_file][row.kind]
+        offset = -1 if row.from_file else position.offset
+        event = usual(row.raw, position.partition, offset, row.record_id, row.published_ms)
+        if event is not None:
+            return event
         cleaned = clean(
             row.raw,
             row.kind,
-            position=row.position,
+            position=position,
             record_id=row.record_id,
             published_ms=row.published_ms,
             policy=self._policy,

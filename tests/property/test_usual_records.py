@@ -106,6 +106,15 @@ def test_where_the_straight_way_makes_an_event_cleaning_makes_the_same(raw: Any,
     assert event is None or event == reference(raw, kind)
 
 
+@settings(max_examples=500, deadline=None)
+@given(hostile | well_formed, st.integers(0, 2))
+def test_so_it_does_of_rows_of_files(raw: Any, kind: int) -> None:
+    event = UsualRecords(POLICY, from_file=True).of(kind)(raw, 3, -1, "f-7", NOW)
+    where = Position("f", 3, 7)
+    cleaned = clean(raw, kind, position=where, record_id="f-7", published_ms=NOW, policy=POLICY, from_file=True)
+    assert event is None or event == cleaned
+
+
 @settings(max_examples=200, deadline=None)
 @given(well_formed, st.integers(0, 2))
 def test_a_well_formed_record_goes_the_straight_way(raw: dict[str, Any], kind: int) -> None:
