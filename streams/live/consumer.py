@@ -34,6 +34,8 @@ GATHER_BYTES: Final = 64 * 1024
 """A broker that has so much answers a fetch at once, however long it may wait."""
 ALONE_MS: Final = 500
 """How long a fetch waits for the first record after a silence."""
+FIRST_MS: Final = 10
+"""And as long as some partition was not heard of: a worker is ready once it was heard of all."""
 
 
 class FetchState(NamedTuple):
@@ -56,6 +58,15 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     gather_ms = 0
     """The app sets it; 0 gathers nothing."""
 
+    _answered: frozenset[TP] = frozenset()
+    """Partitions of which the broker has said where they end, since reading was last moved."""
+
+    def ask_anew(self) -> None:
+        """Reading goes on elsewhere: of no partition is known where it ends."""
+        self._answered = frozenset()
+        if self._consumer is not None:
+            self._consumer._fetcher._fetch_max_wait_ms = FIRST_MS
+
     async def _fetch_records(
         self,
         consumer: aiokafka.AIOKafkaConsumer,
@@ -69,7 +80,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             if (state := self._state(tp)) is not None
         }
         fetched = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
-        self._gather(consumer, any(fetched.values()))
+        self._gather(consumer, any(fetched.values()), active_partitions)
         batches: dict[TP, Fetched] = {}
         for tp, portions in fetched.items():
             state = self._state(tp)
@@ -82,14 +93,18 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
                 batches[TP(tp.topic, tp.partition)] = Fetched(records, Span(start, state.position))
         return batches
 
-    def _gather(self, consumer: aiokafka.AIOKafkaConsumer, records_come: bool) -> None:
-        """How the next fetch is asked for."""
+    def _gather(self, consumer: aiokafka.AIOKafkaConsumer, records_come: bool, active: set[TP]) -> None:
+        """How the next fetch is asked for: until every partition was heard of, none waits for records."""
+        if not active <= self._answered:
+            self._answered = frozenset(tp for tp in active if self.fetch_state(tp) is not None)
         gathers = records_come and self.gather_ms > 0
         consumer._fetcher._fetch_min_bytes = GATHER_BYTES if gathers else 1
-        consumer._fetcher._fetch_max_wait_ms = self.gather_ms if gathers else ALONE_MS
+        alone_ms = ALONE_MS if active <= self._answered else FIRST_MS
+        consumer._fetcher._fetch_max_wait_ms = self.gather_ms if gathers else alone_ms
 
     def _create_consumer(self, *given: Any, **more: Any) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_consumer(*given, **more)
+        consumer._fetch_max_wait_ms = FIRST_MS  # Faust's first one would wait 1.5 s
         consumer._key_deserializer = WHOLE  # records as they are unpacked: an object with twelve fields costs as much
         return consumer
 
@@ -232,6 +247,7 @@ class Consumer(driver.Consumer):
         self._buffered_partitions.clear()
         for tp, offset in positions.items():
             self._committed_offset[tp] = offset or None
+        self.thread.ask_anew()
         await self.thread.seek_wait(dict(positions))
         self.epoch += 1
 

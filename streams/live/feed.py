@@ -80,6 +80,8 @@ class Feed:
 
     async def _run(self, tail: Tail) -> None:
         try:
+            if await tail.caught_up():  # there is nothing yet: nobody need wait for it
+                self.ready.set()
             async for portion in tail.portions(self._wait_s):
                 for count, record in enumerate(portion, start=1):
                     self.offset = record.offset

@@ -48,6 +48,7 @@ class Tail:
         try:
             await self._consumer.start()
             self._consumer.assign([self._tp])
+            self._consumer.pause(self._tp)  # the questions would wait behind a fetch
             self._end = (await self._consumer.end_offsets([self._tp]))[self._tp]
             oldest = (await self._consumer.beginning_offsets([self._tp]))[self._tp]
         except KafkaError as error:
@@ -55,6 +56,7 @@ class Tail:
         if 0 < self._first < oldest:
             raise self._gone(oldest)
         self._consumer.seek(self._tp, self._first)
+        self._consumer.resume(self._tp)
 
     async def stop(self) -> None:
         """Disconnect. Does nothing where it was not started."""
