@@ -27,7 +27,7 @@ from streams.live.changelog import ChangelogReader
 from streams.live.consumer import POLL_S, Consumer, ConsumerThread
 from streams.live.exits import BUG_EXIT_CODE, Exits, Watchdog
 from streams.live.inputs import InputBuffer
-from streams.live.outbox import Message, Producer
+from streams.live.outbox import Message, Part, Producer
 from streams.live.rebalance import TakingRecovery, owned_partitions
 from streams.live.record_batches import Fetched, RecordBatch, Span
 from streams.settings import Settings
@@ -285,6 +285,27 @@ async def test_26_what_does_not_fit_one_batch_goes_into_the_next() -> None:
     sent = await producer.send("outputs", 0, [Message(b"k", b"v" * 30_000)] * 5)
     assert [count for _, count in sent] == [2, 2, 1]
     assert len(fake.closed) == 3
+
+
+@looped
+async def test_3_what_goes_to_several_partitions_is_acked_by_partition() -> None:
+    producer, _ = sending(40)
+    parts = [Part("scores", 1, [Message(b"k", b"v" * 30_000)] * 3), Part("marks", 0, [])]
+    assert await producer.send_all(parts) == [[(40, 2), (40, 1)], []]
+
+
+@looped
+async def test_3_a_refusal_names_the_partition_that_refused() -> None:
+    producer, fake = sending(40)
+    taken = fake.send_batch
+
+    async def all_but_one(batch: Any, topic: str, *, partition: int) -> asyncio.Future[Any]:
+        fake.outcome = KafkaError("no") if topic == "marks" else 40
+        return await taken(batch, topic, partition=partition)
+
+    _patch(fake, "send_batch", all_but_one)
+    with pytest.raises(BrokerError, match="marks, partition 7"):
+        await producer.send_all([Part("scores", 1, [Message(b"k", b"v")]), Part("marks", 7, [Message(b"k", b"v")])])
 
 
 # -- 8 -------------------------------------------------------------------------------------------------------------
