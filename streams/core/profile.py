@@ -10,14 +10,15 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable
-from typing import Any, Final, Protocol
+from typing import Final, cast
 
 import msgspec
 
 from streams.core.events import Event, Kind
-from streams.core.fold import Fold, Moment
+from streams.core.fold import Fold
 from streams.core.hashing import stable_hash
 from streams.core.instants import LAST_INSTANT
+from streams.core.refold_marks import MARK_EVERY, Mark, Marks, Walk
 from streams.core.remembering import identity
 from streams.core.state import FAR, MAX_IDS, NO_TIME, Observation, State, decode_state, encode_state
 from streams.core.stored_profile import (
@@ -26,51 +27,29 @@ from streams.core.stored_profile import (
     Stored,
     damaged,
     pack_profile,
-    packed_events,
     unpack_profile,
 )
 from streams.core.tally import CHURN, PROPENSITY
 
 MAX_OPEN: Final = 128
-MARK_EVERY: Final = 32
-"""Open events after which a refold leaves a mark to begin at next time: disorder is mostly near the end."""
 MOST_OPEN: Final = 1_280
-"""Open events at most, whatever orders they belong to: each that comes out of order folds all of them again."""
+"""Open events at most, whatever orders they belong to: each that comes out of order may fold all of them again."""
 MOST_OPEN_BYTES: Final = 400_000
 """Open purchases take no more than this in the stored value, which has to fit what a broker takes (1 MiB)."""
 PACK_FROM: Final = 8
 """Open events from which each is packed once and kept so: whoever is busy is stored with every slice."""
 AFTER_EVENTS: Final = len(Kind)
 """The place of a deadline among the kinds of its instant: behind all events."""
-Mark = tuple[int, bytes, Any]
-"""How many open events are in, the state with them, and what was heard up to there; None where there was nothing."""
 Ripe = tuple[str, Observation]
 """A head, and a score of it whose label is decided."""
 EMPTY_STATE: Final = encode_state(State())
 _encode: Final = msgspec.msgpack.Encoder().encode
 
 
-class Walk(Protocol):
-    """Walks along while a view is made anew, and hears of what comes by in the order of the log."""
-
-    def told(self, moment: Moment) -> None:
-        """A deadline has fired."""
-
-    def ordered(self, state: State, event: Event) -> None:
-        """An event has opened an order."""
-
-    def walked(self) -> Any:
-        """What was made of it up to here, to be taken up by a later walk."""
-
-    def resume(self, walked: Any) -> bool:
-        """Take up what an earlier walk had made; False where it would not be the same any more."""
-
-
 class Profile:
     """A decoded profile, as the engine holds it."""
 
     __slots__ = (
-        "_marked",
         "_marks",
         "_open_ids",
         "_packed",
@@ -101,11 +80,9 @@ class Profile:
         self.applied_until = NO_TIME
         """Events at or before it are in: a bootstrap brought them."""
         self.view = State()
-        self._marked = EMPTY_STATE
-        """The settled state that the marks continue."""
-        self._marks: list[Mark] = []
+        self._marks = Marks()
         self._open_ids: set[tuple[int, str]] = set()
-        self._packed: list[bytes] = []
+        self._packed: list[msgspec.Raw] = []
         """The first of the open events, as they are stored."""
 
     # -- reading -----------------------------------------------------------------------------------------------------
@@ -143,7 +120,8 @@ class Profile:
 
     def refold(self, fold: Fold, clock: int, walk: Walk | None = None) -> None:
         """Make the view anew: settled, then what is open, with the deadlines in between and up to the clock."""
-        begin, encoded, walked = self._nearest_mark(walk)
+        marks = self._marks
+        begin, encoded, walked = marks.nearest(self.settled, walk)
         state = decode_state(encoded)
         if state.next_at < 0:
             raise ValueError(f"the next deadline is {state.next_at}")
@@ -153,7 +131,8 @@ class Profile:
         for at in range(begin, len(open_events)):
             event = open_events[at]
             if at - marked >= MARK_EVERY and (quiet or walk is not None):
-                self._marks.append((at, encode_state(state), None if quiet or walk is None else walk.walked()))
+                heard = None if quiet or walk is None else walk.walked()
+                marks.leave(Mark(at, encode_state(state), heard))
                 marked = at
             if state.next_at < event.ts:
                 quiet = False
@@ -165,22 +144,6 @@ class Profile:
                     walk.ordered(state, event)
         fold.advance(state, clock, user_hash, told)
         self.view = state
-
-    def _nearest_mark(self, walk: Walk | None) -> Mark:
-        """Where folding again may begin.
-
-        As long as there was nothing to hear of, no deadline and no order, whoever walks along hears the same from a
-        mark on as from the settled state on; behind that, only who takes up what was heard up to the mark.
-        """
-        if self._marked is not self.settled:
-            self._marked = self.settled
-            self._marks.clear()
-        while self._marks:
-            mark = self._marks[-1]
-            if walk is None or mark[2] is None or walk.resume(mark[2]):
-                return mark
-            self._marks.pop()
-        return (0, self.settled, None)
 
     def settle(self, fold: Fold, through: int) -> list[Ripe]:
         """Settle every event and deadline at or before an instant, and take out the labels it decides, with their head.
@@ -248,9 +211,8 @@ class Profile:
             at = bisect_right(self.open, event.sort_key, key=_key)
             self.open.insert(at, event)
             if at < len(self._packed):
-                self._packed.insert(at, _encode(event))
-            while self._marks and self._marks[-1][0] > at:
-                self._marks.pop()
+                self._packed.insert(at, _raw(event))
+            self._marks.inserted(at)
 
     def to_keep_open(self) -> int | None:
         """How many of the newest open events there is room for; None while there is room for all."""
@@ -278,7 +240,7 @@ class Profile:
     def encode(self, writer: int, policy: int) -> bytes:
         """The value to store."""
         view, delivery = self.view, self.delivery
-        opened = self.open if len(self.open) < PACK_FROM else packed_events(self._pack())
+        opened = self.open if len(self.open) < PACK_FROM else cast(list[Event], self._pack())
         fields = (self.settled, self.settled_through, self.settled_key, opened, view.fired, delivery, self.applied)
         return pack_profile(
             Stored(*fields) if self.applied_until == NO_TIME else Bootstrapped(*fields, self.applied_until),
@@ -291,11 +253,15 @@ class Profile:
             policy=policy,
         )
 
-    def _pack(self) -> list[bytes]:
+    def _pack(self) -> list[msgspec.Raw]:
         """All open events as they are stored."""
         packed = self._packed
-        packed += map(_encode, self.open[len(packed) :])
+        packed += map(_raw, self.open[len(packed) :])
         return packed
+
+
+def _raw(event: Event) -> msgspec.Raw:
+    return msgspec.Raw(_encode(event))
 
 
 def _key(event: Event) -> tuple[int, int, str]:

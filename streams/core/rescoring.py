@@ -36,7 +36,7 @@ class Walked(NamedTuple):
 
 
 class Rescoring:
-    """Walks along with a refold (:class:`streams.core.profile.Walk`).
+    """Walks along with a refold (:class:`streams.core.refold_marks.Walk`).
 
     Parameters
     ----------

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple
 from zlib import crc32
 
 import msgspec
@@ -179,21 +179,6 @@ PLAIN: Final = _encoder.encode((0,) * len(Stored.__struct_fields__))[:1]
 """How a body begins that no bootstrap brought: an array of so many fields."""
 BOOTSTRAPPED: Final = _encoder.encode((0,) * len(Bootstrapped.__struct_fields__))[:1]
 """How one begins that a bootstrap brought."""
-
-
-def packed_events(events: Sequence[bytes]) -> list[Event]:
-    """Events that are in MessagePack already, as :class:`Stored` takes them where it is only encoded.
-
-    Source: the MessagePack specification, array format family.
-    """
-    count = len(events)
-    if count < 1 << 4:
-        header = bytes((0x90 | count,))
-    elif count < 1 << 16:
-        header = b"\xdc" + count.to_bytes(2)
-    else:
-        header = b"\xdd" + count.to_bytes(4)
-    return cast(list[Event], msgspec.Raw(header + b"".join(events)))
 
 
 def pack_profile(

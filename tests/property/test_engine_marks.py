@@ -30,18 +30,15 @@ class CutsThatCome:
 
 def told(arrivals: list[Event], mark_every: int, slices: int, *, cuts_come: bool = False) -> tuple[object, ...]:
     """Everything a run leaves behind, with a mark after so many events; maybe a cut comes with each slice."""
-    kept = profiles.MARK_EVERY
-    profiles.MARK_EVERY = mark_every  # type: ignore[misc]
-    try:
-        cuts = CutsThatCome()
-        run = PartitionRun(cuts if cuts_come else None)
+    cuts = CutsThatCome()
+    run = PartitionRun(cuts if cuts_come else None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(profiles, "MARK_EVERY", mark_every)
         for at in range(0, len(arrivals), slices):
             run.feed(arrivals[at : at + slices])
             cuts.come += 1
         facts, stored = run.facts.copy(), dict(run.store)
         run.close(max(event.ts for event in arrivals) + 40 * DAY_MS)
-    finally:
-        profiles.MARK_EVERY = kept  # type: ignore[misc]
     outputs = [(output.topic, output.id, output.body) for output in run.outputs]
     return outputs, run.examples, facts, stored, dict(run.store)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -10,24 +11,21 @@ from hypothesis import strategies as st
 
 from streams.core import profile as profiles
 from streams.core.events import Event
-from streams.core.stored_profile import pack_profile, packed_events, unpack_profile
+from streams.core.stored_profile import read_header, repacked, unpack_profile
 from tests.support.partition_runs import PartitionRun
 from tests.support.worlds import Shape, arrival, at_offsets, click, world
 
 
 def stored(arrivals: list[Event], pack_from: int) -> list[dict[str, bytes]]:
     """What is stored after each event, where so many open events are packed one by one."""
-    kept = profiles.PACK_FROM
-    profiles.PACK_FROM = pack_from  # type: ignore[misc]
-    try:
-        run = PartitionRun()
-        steps = []
+    run = PartitionRun()
+    steps = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(profiles, "PACK_FROM", pack_from)
         for event in arrivals:
             run.feed([event])
             steps.append(dict(run.store))
-        return steps
-    finally:
-        profiles.PACK_FROM = kept  # type: ignore[misc]
+    return steps
 
 
 @given(st.randoms(use_true_random=False))
@@ -39,10 +37,10 @@ def test_every_value_is_the_same_whether_events_are_packed_one_by_one_or_togethe
 @pytest.mark.parametrize("count", [0, 1, 15, 16, 255, 65_535, 65_536])
 def test_any_number_of_packed_events_is_read_back_as_those_events(count: int) -> None:
     event = click(1_700_000_000_000)
-    packed = profiles._encode(event)
+    packed = profiles._raw(event)
     run = PartitionRun()
     run.feed([event])
     whole = unpack_profile(run.store["u"])
-    whole.open = packed_events([packed] * count)
-    value = pack_profile(whole, writer=0, silence_at=0, maturity_at=0, stage=0, tier=0, band=0, policy=0)
+    whole.open = cast(list[Event], [packed] * count)
+    value = repacked(whole, read_header(run.store["u"]), writer=0)
     assert unpack_profile(value).open == [event] * count
