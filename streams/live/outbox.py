@@ -49,6 +49,11 @@ class Part(NamedTuple):
     partition: int
     messages: Iterable[Message]
 
+    @property
+    def where(self) -> str:
+        """For messages."""
+        return f"{self.topic}, partition {self.partition}"
+
 
 class Acked(NamedTuple):
     """A batch that Kafka has: its base offset, and the number of its records."""
@@ -62,8 +67,7 @@ class _Sent(NamedTuple):
 
     future: asyncio.Future[Any]
     records: int
-    topic: str
-    partition: int
+    part: Part
 
 
 def fill(batch: Any, messages: Iterator[Message]) -> Message | None:
@@ -162,29 +166,26 @@ class Producer:
         return [[Acked(one.future.result().offset, one.records) for one in of_part] for of_part in sent]
 
     async def _handed_over(self, part: Part, began: float) -> list[_Sent]:
-        topic, partition, messages = part
         sent: list[_Sent] = []
-        waits = iter(messages)
-        with self._told(topic, partition):
+        waits = iter(part.messages)
+        with self._told(part):
             while True:
                 batch = self._started().create_batch()
                 left = fill(batch, waits)
                 if batch.record_count():
-                    sent.append(await self._submit(batch, topic, partition, began))
+                    sent.append(await self._submit(batch, part, began))
                 elif left is not None:
-                    raise BrokerError(
-                        f"A record of {len(left.value or b'')} bytes fits no batch ({topic}, partition {partition})."
-                    )
+                    raise BrokerError(f"A record of {len(left.value or b'')} bytes fits no batch ({part.where}).")
                 if left is None:
                     return sent
                 waits = chain((left,), waits)
 
-    async def _submit(self, batch: Any, topic: str, partition: int, began: float) -> _Sent:
+    async def _submit(self, batch: Any, part: Part, began: float) -> _Sent:
         batch.close()  # an open batch lingers (FAUST.md 26)
         while True:
             try:
-                future = await self._started().send_batch(batch, topic, partition=partition)
-                return _Sent(future, batch.record_count(), topic, partition)
+                future = await self._started().send_batch(batch, part.topic, partition=part.partition)
+                return _Sent(future, batch.record_count(), part)
             except (KafkaTimeoutError, UnknownTopicOrPartitionError):
                 # The batch before is not gone yet, or where to send this one is not known: this one was not taken.
                 if self._left_s(began) <= 0.0:
@@ -201,27 +202,26 @@ class Producer:
             )
             for one in sent:
                 if one.future in done:
-                    with self._told(one.topic, one.partition):
+                    with self._told(one.part):
                         one.future.result()
             if futures and self._left_s(began) <= 0.0:
                 late = next(one for one in sent if one.future in futures)
-                with self._told(late.topic, late.partition):
+                with self._told(late.part):
                     raise TimeoutError
 
     @contextmanager
-    def _told(self, topic: str, partition: int) -> Iterator[None]:
+    def _told(self, part: Part) -> Iterator[None]:
         """Say where what went wrong went wrong."""
-        where = f"{topic}, partition {partition}"
         try:
             yield
         except TimeoutError as error:
             raise BrokerError(
-                f"Kafka can be reached, but did not acknowledge within {self._ack_timeout_s:g} s ({where}).",
+                f"Kafka can be reached, but did not acknowledge within {self._ack_timeout_s:g} s ({part.where}).",
                 "Nothing is lost: what was not acknowledged is repeated after a restart.",
             ) from error
         except KafkaError as error:
-            refused = refusal(error, self._settings, "Write", f"topic {topic}")
-            raise refused or BrokerError(f"Kafka refused a batch ({where}): {error!r}.") from error
+            refused = refusal(error, self._settings, "Write", f"topic {part.topic}")
+            raise refused or BrokerError(f"Kafka refused a batch ({part.where}): {error!r}.") from error
 
     def _started(self) -> AIOKafkaProducer:
         if self._producer is None:
