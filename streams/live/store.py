@@ -133,8 +133,8 @@ class RocksStore:
         options.set_max_open_files(128)
         options.set_keep_log_file_num(2)
         options.set_max_background_jobs(2)
-        # Files of a restore lie over one another: merging four of them, as RocksDB would, takes the very core on which
-        # the next start reads them. Twelve are read together as fast.
+        # Files of a restore lie over one another: merging them from four on, as RocksDB would, takes the very core on
+        # which the next start reads them.
         options.set_level_zero_file_num_compaction_trigger(12)
         # A restore of many users hands over more files at once than RocksDB would take without holding up writes.
         options.set_level_zero_slowdown_writes_trigger(200)
