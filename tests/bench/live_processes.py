@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal, Self
 from urllib.error import URLError
@@ -21,6 +21,7 @@ from streams.metrics.catalogue import EVENTS, PIPELINE_SECONDS, RECORDS_READ
 from streams.metrics.reading import Figures, parse_figures
 from streams.settings import Settings
 from tests.bench.measuring import Pinned
+from tests.support.variables import variables
 
 BrokerKind = Literal["embedded", "kafka"]
 PROGRAM: Final = (sys.executable, "-m", "streams.cli")
@@ -90,13 +91,7 @@ class Watched(Pinned):
     def __init__(self, arguments: Iterable[str], settings: Settings, cores: Iterable[int], log: Path) -> None:
         self._port = free_port()
         self.log = log
-        defaults = Settings()
-        given = {
-            f"EBBTIDE_{one.name.upper()}": str(value)
-            for one in fields(Settings)
-            if (value := getattr(settings, one.name)) != getattr(defaults, one.name)
-        }
-        given["EBBTIDE_HTTP_PORT"] = str(self._port)
+        given = variables(replace(settings, http_port=self._port))
         super().__init__([*PROGRAM, *arguments], cores, environment=given, log=log)
 
     def __enter__(self) -> Self:

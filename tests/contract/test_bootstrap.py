@@ -34,6 +34,7 @@ from tests.support.live_runs import read_topic
 from tests.support.live_settled import live_stored
 from tests.support.offline_runs import ListedRows
 from tests.support.partition_runs import POLICY
+from tests.support.variables import variables
 
 UNTIL = instant("2024-02-10T12:00:00Z")
 ROWS = [row for row in shop_rows(users=12, days=45) if row["ts"] <= UNTIL]
@@ -144,8 +145,8 @@ class TestAnInstallationWithoutState:
         capsys: pytest.CaptureFixture[str],
     ) -> None:
         settings = embedded_broker.settings(partitions=2, horizon_days=HORIZON_DAYS)
-        for name in ("brokers", "topic_prefix", "partitions", "group_id", "horizon_days"):
-            monkeypatch.setenv(f"EBBTIDE_{name.upper()}", str(getattr(settings, name)))
+        for name, value in variables(settings).items():
+            monkeypatch.setenv(name, value)
         for _ in range(2):
             with pytest.raises(SystemExit) as ended:
                 main(["bootstrap", str(folder)])

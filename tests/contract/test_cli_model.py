@@ -22,6 +22,7 @@ from streams.topics import CATALOGUE, MODEL_EVENTS, TRAINING_EXAMPLES, topic_nam
 from tests.support.brokers import RunningBroker
 from tests.support.catalogue_examples import catalogue_example
 from tests.support.training_logs import DAY, START, Body, mark
+from tests.support.variables import variables
 
 Ebbtide = Callable[..., tuple[int, str, str]]
 
@@ -73,8 +74,8 @@ def ebbtide(
     trainer: LiveTrainer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Any
 ) -> Ebbtide:
     monkeypatch.chdir(tmp_path)
-    for name in ("brokers", "topic_prefix", "partitions"):
-        monkeypatch.setenv(f"EBBTIDE_{name.upper()}", str(getattr(trainer.settings, name)))
+    for name, value in variables(trainer.settings).items():
+        monkeypatch.setenv(name, value)
 
     def run(*arguments: str) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as ended:

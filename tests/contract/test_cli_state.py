@@ -10,13 +10,14 @@ from streams.cli.app import main
 from streams.settings import Settings
 from tests.support.brokers import RunningBroker
 from tests.support.installations import Installation
+from tests.support.variables import variables
 
 
 @pytest.fixture
 def settings(embedded_broker: RunningBroker, monkeypatch: pytest.MonkeyPatch) -> Settings:
     settings = embedded_broker.settings(partitions=1)
-    for name in ("brokers", "topic_prefix", "partitions", "group_id"):
-        monkeypatch.setenv(f"EBBTIDE_{name.upper()}", str(getattr(settings, name)))
+    for name, value in variables(settings).items():
+        monkeypatch.setenv(name, value)
     return settings
 
 

@@ -33,16 +33,11 @@ from tests.support.backfills import Ran, backfill, ebbtide, instant, shop_rows
 from tests.support.brokers import RunningBroker
 from tests.support.checkout import CHECKOUT
 from tests.support.event_logs import write_log
+from tests.support.variables import variables
 
 UNTIL = "2024-04-20"
 MAIN = "from streams.cli import main; main()"
 NOTHING = {"event_type": "click", "ts": 1_704_067_200_000}
-
-
-def variables(settings: Settings) -> dict[str, str]:
-    """The environment that gives a command these settings."""
-    names = ("brokers", "topic_prefix", "partitions", "group_id")
-    return {f"EBBTIDE_{name.upper()}": str(getattr(settings, name)) for name in names}
 
 
 class Installation:

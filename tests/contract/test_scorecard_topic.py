@@ -23,6 +23,7 @@ from streams.topics import CATALOGUE, MODEL_SCORECARD, TRAINING_EXAMPLES, topic_
 from tests.support.brokers import RunningBroker
 from tests.support.catalogue_examples import catalogue_example
 from tests.support.training_logs import DAY, START, mark
+from tests.support.variables import variables
 
 TALLY = {"since": 0, "heads": {"churn": {"opened": 50, "churned": 12, "returned": 18, "erased": 0}}}
 UNTIL = START + 2 * DAY
@@ -72,8 +73,8 @@ def ebbtide(
     installation: Installation, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> Callable[..., tuple[int, str, str]]:
     monkeypatch.chdir(tmp_path)
-    for name in ("brokers", "topic_prefix", "partitions"):
-        monkeypatch.setenv(f"EBBTIDE_{name.upper()}", str(getattr(installation.settings, name)))
+    for name, value in variables(installation.settings).items():
+        monkeypatch.setenv(name, value)
 
     def run(*arguments: str) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as ended:

@@ -23,6 +23,7 @@ from tests.support.brokers import RunningBroker
 from tests.support.fleets import fleet_of
 from tests.support.live_runs import LiveWorker, read_topic
 from tests.support.live_settled import live_settled
+from tests.support.variables import variables
 
 HISTORY_ENDS = "2024-03-15T12:00:00Z"
 UNTIL = "2024-04-20T05:30:00Z"
@@ -65,11 +66,6 @@ class Story:
     """What the worker said that went on."""
 
 
-def environment(settings: Settings) -> dict[str, str]:
-    names = ("brokers", "topic_prefix", "partitions", "group_id", "horizon_days")
-    return {f"EBBTIDE_{name.upper()}": str(getattr(settings, name)) for name in names}
-
-
 @pytest.fixture(scope="module")
 def story(apache_kafka: RunningBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     here = tmp_path_factory.mktemp("bootstrap")
@@ -79,7 +75,7 @@ def story(apache_kafka: RunningBroker, tmp_path_factory: pytest.TempPathFactory)
     whole = backfill([log], here / "whole", horizon_days=HORIZON_DAYS, until=UNTIL)
     settings = apache_kafka.settings(partitions=2, session_timeout_s=6.0, heartbeat_s=1.0, horizon_days=HORIZON_DAYS)
     with fleet_of(settings, here) as fleet, pytest.MonkeyPatch.context() as patched:
-        for name, value in environment(settings).items():
+        for name, value in variables(settings).items():
             patched.setenv(name, value)
         command = [sys.executable, "-c", KILLED, "bootstrap", str(first.folder)]
         killed = subprocess.run(command, check=False, cwd=here, capture_output=True, text=True)

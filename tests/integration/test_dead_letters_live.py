@@ -32,6 +32,7 @@ from streams.topics import PURCHASES, topic_name
 from tests.support.brokers import RunningBroker
 from tests.support.fleets import Fleet, fleet_of
 from tests.support.live_runs import wait_until
+from tests.support.variables import variables
 
 pytestmark = pytest.mark.timeout(600)  # the whole story is told in the first test's set-up
 
@@ -121,8 +122,8 @@ def story(embedded_broker: RunningBroker, tmp_path_factory: pytest.TempPathFacto
     folder = tmp_path_factory.mktemp("story")
     settings = embedded_broker.settings(partitions=2, ack_timeout_s=10.0)
     with fleet_of(settings, folder) as fleet, pytest.MonkeyPatch.context() as patch:
-        for name in ("brokers", "topic_prefix", "partitions", "ack_timeout_s"):
-            patch.setenv(f"EBBTIDE_{name.upper()}", str(getattr(settings, name)))
+        for name, value in variables(settings).items():
+            patch.setenv(name, value)
         patch.chdir(folder)
         told = Story(settings)
         publish(settings)

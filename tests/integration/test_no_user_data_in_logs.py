@@ -17,6 +17,7 @@ from streams.topics import CLICKS, DEAD_LETTERS, PURCHASES, SEARCHES, USER_PROFI
 from tests.support.brokers import RunningBroker
 from tests.support.checkout import CHECKOUT
 from tests.support.live_runs import read_topic, wait_until
+from tests.support.variables import variables
 
 MARKER = "wilhelmina.marker"
 USER = f"{MARKER}@example.com"
@@ -62,9 +63,11 @@ def test_no_line_of_a_workers_log_quotes_a_record_not_even_when_it_ends_by_a_bug
 ) -> None:
     settings = embedded_broker.settings(partitions=1)
     ensure_topics(settings)
-    names = ("brokers", "topic_prefix", "partitions", "group_id")
-    given = {f"EBBTIDE_{name.upper()}": str(getattr(settings, name)) for name in names}
-    given |= {"EBBTIDE_STATE_DIR": str(tmp_path / "state"), "EBBTIDE_HTTP_PORT": "0", "EBBTIDE_LOG_LEVEL": "info"}
+    given = variables(settings) | {
+        "EBBTIDE_STATE_DIR": str(tmp_path / "state"),
+        "EBBTIDE_HTTP_PORT": "0",
+        "EBBTIDE_LOG_LEVEL": "info",
+    }
     log = tmp_path / "worker.log"
     with log.open("ab") as output:
         worker = subprocess.Popen(

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,6 +35,7 @@ from tests.support.event_logs import write_log
 from tests.support.going_on import handed_over
 from tests.support.offline_runs import ListedRows
 from tests.support.secured import SecuredKafka, secured_kafka
+from tests.support.variables import variables
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -50,16 +51,6 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredKafka]:
     with secured_kafka(tmp_path_factory.mktemp("secured")) as running:
         ensure_topics(running.role(Role.PROVISIONER))
         yield running
-
-
-def variables(settings: Settings) -> dict[str, str]:
-    """The environment that makes these settings."""
-    given = {item.name: getattr(settings, item.name) for item in fields(settings)}
-    return {
-        f"EBBTIDE_{name.upper()}": str(value)
-        for name, value in given.items()
-        if value is not None and value != getattr(Settings(), name)
-    }
 
 
 class Program:

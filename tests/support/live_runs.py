@@ -24,6 +24,7 @@ from streams.core.events import INPUT_TOPICS
 from streams.live.fence import RESERVED, ChangelogRecord, Restore, writer_of
 from streams.settings import Settings
 from streams.topics import CHANGELOG, SEGMENT_CHANGES, USER_PROFILES, topic_name
+from tests.support.variables import variables
 
 ROOT = Path(__file__).parents[2]
 BEGIN_MS = 1_700_000_000_000
@@ -35,25 +36,17 @@ class LiveWorker:
     def __init__(
         self, settings: Settings, log: Path, *, counting: bool = True, environment: Mapping[str, str] | None = None
     ) -> None:
-        names = (
-            "brokers",
-            "topic_prefix",
-            "partitions",
-            "group_id",
-            "state_dir",
-            "session_timeout_s",
-            "heartbeat_s",
-            "horizon_days",
-            "slice_records",
-            "behind_slice_records",
-        )
-        variables = {f"EBBTIDE_{name.upper()}": str(getattr(settings, name)) for name in names}
         self.log = log
         with log.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tests.support.live_worker"],
                 cwd=ROOT,
-                env={**os.environ, **variables, **({"COUNTING": "1"} if counting else {}), **(environment or {})},
+                env={
+                    **os.environ,
+                    **variables(settings),
+                    **({"COUNTING": "1"} if counting else {}),
+                    **(environment or {}),
+                },
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
